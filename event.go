@@ -1,0 +1,57 @@
+package slipway
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Event says that something happened. Events are stored in order and never changed.
+type Event struct {
+	Seq         int64           `json:"seq"` // grows by one; the place to resume from
+	Time        time.Time       `json:"time"`
+	Kind        EventKind       `json:"kind"`
+	Message     string          `json:"message"` // for people
+	Application string          `json:"application,omitempty"`
+	Environment string          `json:"environment,omitempty"`
+	Execution   string          `json:"execution,omitempty"`
+	Bake        string          `json:"bake,omitempty"`
+	Deployment  string          `json:"deployment,omitempty"`
+	Data        json.RawMessage `json:"data,omitempty"` // the Bake, Deployment or Execution as it was then, on started and finished
+}
+
+// EventKind says what happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	ExecutionStarted   EventKind = "execution.started"
+	ExecutionFinished  EventKind = "execution.finished"
+	BakeStarted        EventKind = "bake.started"
+	BakeLayer          EventKind = "bake.layer"  // a layer is there, built or from the cache
+	BakeOutput         EventKind = "bake.output" // lines a run or packages layer printed
+	BakeTest           EventKind = "bake.test"
+	BakeFinished       EventKind = "bake.finished"
+	DeploymentStarted  EventKind = "deployment.started"
+	DeploymentStep     EventKind = "deployment.step"
+	DeploymentShifted  EventKind = "deployment.shifted" // the data plane proved that all traffic is on the target
+	DeploymentFinished EventKind = "deployment.finished"
+	InstanceLost       EventKind = "instance.lost" // died or turned unhealthy
+	AbortRequested     EventKind = "abort.requested"
+)
+
+// EventFilter selects events. Zero fields select all.
+type EventFilter struct {
+	After       int64  `json:"after,omitempty"` // only events with a greater Seq
+	Application string `json:"application,omitempty"`
+	Environment string `json:"environment,omitempty"`
+	Execution   string `json:"execution,omitempty"`
+	Bake        string `json:"bake,omitempty"`
+	Deployment  string `json:"deployment,omitempty"`
+}
+
+// Matches reports whether the filter selects e.
+func (f EventFilter) Matches(e Event) bool {
+	is := func(want, got string) bool { return want == "" || want == got }
+	return e.Seq > f.After && is(f.Application, e.Application) && is(f.Environment, e.Environment) &&
+		is(f.Execution, e.Execution) && is(f.Bake, e.Bake) && is(f.Deployment, e.Deployment)
+}

@@ -1,0 +1,69 @@
+package slipway
+
+import "time"
+
+// ServerGroupSpec is what a server group is made from. It never changes, but for its size.
+type ServerGroupSpec struct {
+	Name    string            `json:"name"`
+	Cluster Cluster           `json:"cluster"`
+	Image   Digest            `json:"image"`
+	Service Service           `json:"service"` // as baked
+	Config  map[string]string `json:"config,omitempty"`
+	Size    Size              `json:"size"`
+	Limits  Limits            `json:"limits,omitzero"`
+}
+
+// ServerGroup is a set of like instances that replaces its own dead.
+type ServerGroup struct {
+	ServerGroupSpec
+	Created   time.Time  `json:"created"`
+	Instances []Instance `json:"instances"`
+	Replaced  int        `json:"replaced"`          // instances that died or turned unhealthy since the group was made, and were replaced
+	Trouble   string     `json:"trouble,omitempty"` // why the group cannot reach its size, for people
+}
+
+// Healthy counts the healthy instances.
+func (g ServerGroup) Healthy() int {
+	n := 0
+	for _, i := range g.Instances {
+		if i.State == InstanceHealthy {
+			n++
+		}
+	}
+	return n
+}
+
+// InstanceState says what an instance is good for.
+type InstanceState string
+
+// The states of an instance, in the order they are passed through.
+const (
+	InstanceStarting  InstanceState = "starting"
+	InstanceHealthy   InstanceState = "healthy"
+	InstanceUnhealthy InstanceState = "unhealthy" // was healthy; about to be replaced
+	InstanceStopping  InstanceState = "stopping"
+	InstanceDead      InstanceState = "dead" // its machine ended by itself; about to be replaced
+)
+
+// Instance is one machine.
+type Instance struct {
+	ID      string        `json:"id"`              // "i-…"
+	Group   string        `json:"group,omitempty"` // empty for a throw-away machine
+	Image   Digest        `json:"image"`
+	Address string        `json:"address"` // IP
+	Port    int           `json:"port,omitempty"`
+	State   InstanceState `json:"state"`
+	Reason  string        `json:"reason,omitempty"` // why it is in that state, for people
+	Started time.Time     `json:"started"`
+}
+
+// MachineSpec is what one throw-away machine, outside any server group, is launched from.
+type MachineSpec struct {
+	ID      string            `json:"id"`    // chosen by the caller: the same ID is the same machine
+	Owner   string            `json:"owner"` // for people and for clean-up: "bake b-…"
+	Image   Digest            `json:"image"`
+	Service Service           `json:"service"`
+	Config  map[string]string `json:"config,omitempty"`
+	Limits  Limits            `json:"limits,omitzero"`
+	Expires time.Time         `json:"expires"` // the provider destroys it then, whoever has forgotten it
+}

@@ -1,0 +1,33 @@
+package slipway
+
+import (
+	"context"
+	"io"
+)
+
+// Operator starts and ends long work. Every method returns as soon as the work is durably accepted; its progress is read from
+// the [Store] and from events under the returned ID. Safe for concurrent use.
+type Operator interface {
+	// Ship bakes, tests and deploys to the environments in order, and stops at the first that fails.
+	Ship(ctx context.Context, req ShipRequest) (Execution, error)
+	// Bake bakes and tests. A bake with the same inputs that is under way is joined: its Bake is returned.
+	Bake(ctx context.Context, req BakeRequest) (Bake, error)
+	// Deploy moves a cluster to an image. Conflict, naming the other, while a deployment of the cluster is under way.
+	Deploy(ctx context.Context, req DeployRequest) (Deployment, error)
+	// Rollback moves a cluster back. Refused if there is nothing to roll back to.
+	Rollback(ctx context.Context, req RollbackRequest) (Deployment, error)
+	// Abort ends a bake (b-…), a deployment (d-…) or an execution (x-…) and undoes what it did. It returns when the wish is
+	// recorded; nil if the work is over already.
+	Abort(ctx context.Context, id string) error
+}
+
+// Blobs is content-addressed storage. Methods are safe for concurrent use.
+type Blobs interface {
+	// Missing returns those of digests that are not stored.
+	Missing(ctx context.Context, digests []Digest) ([]Digest, error)
+	// PutBlob stores what r yields under want. Invalid if the content has another digest, Unprepared if the disk is full; then
+	// nothing is kept. size, when not negative, is checked against the free space first. Storing a blob again is a no-op.
+	PutBlob(ctx context.Context, want Digest, size int64, r io.Reader) error
+	// OpenBlob opens a stored blob; NotFound if it is not stored. It does not verify the content.
+	OpenBlob(ctx context.Context, digest Digest) (io.ReadCloser, error)
+}
