@@ -1,0 +1,180 @@
+// Package engine gives Slipway durable workflows: a Temporal server embedded in this process on SQLite files of its own, or
+// a connection to an external Temporal cluster. Callers see the same client and workers either way.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// Namespace is the Temporal namespace all of Slipway's workflows live in.
+const Namespace = "slipway"
+
+// retention is how long the history of a finished workflow is kept. What came of it is in the store, for good.
+const retention = 7 * 24 * time.Hour
+
+const (
+	readyTimeout = 20 * time.Second // for the server to answer its first request
+	stopTimeout  = 10 * time.Second // for everything to end
+	workerGrace  = 2 * time.Second  // for activities under way when their worker stops; after it they are cancelled and run again later
+)
+
+// Config says where the engine keeps its state.
+type Config struct {
+	Dir     string // holds temporal.db and temporal-visibility.db; must exist
+	LogFile string // of the embedded server, bounded in size; default Dir/logs/temporal.log
+	// Address is host:port of an external Temporal cluster. Then nothing is embedded and Dir and LogFile are not used.
+	Address string
+	Log     *slog.Logger
+}
+
+// Engine runs workflows. Its methods are safe for concurrent use.
+type Engine struct {
+	client client.Client
+	server *server // nil with an external cluster
+
+	mu      sync.Mutex
+	workers []worker.Worker
+	stopped bool
+}
+
+// Start returns an engine that has answered its first request. Workflows left by an earlier process go on once a worker for
+// their task queue is started. Only one process may have an engine on a directory; the caller sees to that.
+func Start(ctx context.Context, cfg Config) (*Engine, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	options := client.Options{HostPort: cfg.Address, Namespace: Namespace, Logger: log.NewStructuredLogger(warnings(cfg.Log))}
+	e := &Engine{}
+	if cfg.Address == "" {
+		if cfg.LogFile == "" {
+			cfg.LogFile = filepath.Join(cfg.Dir, "logs", "temporal.log")
+		}
+		var err error
+		if e.server, err = startServer(cfg); err != nil {
+			return nil, fmt.Errorf("cannot start the embedded Temporal server: %w", err)
+		}
+		options.HostPort = e.server.address
+		options.ConnectionOptions.TLS = e.server.tls.client
+	}
+	var err error
+	if e.client, err = client.DialContext(ctx, options); err == nil {
+		err = ensureNamespace(ctx, e.client.WorkflowService())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot reach Temporal at %s: %w", options.HostPort, err), e.Stop())
+	}
+	return e, nil
+}
+
+// Client returns the client of Slipway's namespace. It works until Stop.
+func (e *Engine) Client() client.Client { return e.client }
+
+// StartWorker runs a worker for taskQueue with what register adds to it, until Stop.
+func (e *Engine) StartWorker(taskQueue string, options worker.Options, register func(worker.Registry)) error {
+	if options.WorkerStopTimeout == 0 {
+		options.WorkerStopTimeout = workerGrace
+	}
+	w := worker.New(e.client, taskQueue, options)
+	register(w)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return errors.New("cannot start a worker: the engine is stopped")
+	}
+	if err := w.Start(); err != nil {
+		return fmt.Errorf("cannot start the worker of task queue %q: %w", taskQueue, err)
+	}
+	e.workers = append(e.workers, w)
+	return nil
+}
+
+// Stop ends the workers, then the client, then the server. Workflows are parked where they are. It returns an error if that
+// took too long: then things are still running, and only the end of the process ends them; nothing is lost by that.
+// Stopping again does nothing.
+func (e *Engine) Stop() error {
+	e.mu.Lock()
+	if e.stopped {
+		e.mu.Unlock()
+		return nil
+	}
+	e.stopped = true
+	e.mu.Unlock()
+
+	done := make(chan error, 1)
+	go func() {
+		// Workers first: they tell the server that nobody polls any more, so the next process need not wait for that to be noticed.
+		var stopping sync.WaitGroup
+		for _, w := range e.workers {
+			stopping.Go(w.Stop)
+		}
+		stopping.Wait()
+		if e.client != nil {
+			e.client.Close()
+		}
+		if e.server != nil {
+			done <- e.server.stop()
+			return
+		}
+		done <- nil
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(stopTimeout):
+		return fmt.Errorf("cannot stop Temporal within %s", stopTimeout)
+	}
+}
+
+// ensureNamespace makes the namespace on an external cluster; embedded it is there before the server starts.
+func ensureNamespace(ctx context.Context, service workflowservice.WorkflowServiceClient) error {
+	_, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: Namespace})
+	if _, missing := errors.AsType[*serviceerror.NamespaceNotFound](err); !missing {
+		return err
+	}
+	_, err = service.RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
+		Namespace:                        Namespace,
+		Description:                      "Slipway's bakes, deployments and executions",
+		WorkflowExecutionRetentionPeriod: durationpb.New(retention),
+	})
+	if _, exists := errors.AsType[*serviceerror.NamespaceAlreadyExists](err); exists {
+		return nil
+	}
+	return err
+}
+
+// warnings drops what the SDK says below warning: it reports every retry and every poller.
+func warnings(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(atLeast{log.Handler(), slog.LevelWarn})
+}
+
+type atLeast struct {
+	slog.Handler
+	level slog.Level
+}
+
+func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.level && h.Handler.Enabled(ctx, level)
+}
+
+func (h atLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return atLeast{h.Handler.WithAttrs(attrs), h.level}
+}
+
+func (h atLeast) WithGroup(name string) slog.Handler {
+	return atLeast{h.Handler.WithGroup(name), h.level}
+}
