@@ -42,9 +42,11 @@ type Deployment struct {
 	Step        string          `json:"step"`             // what it is doing, or did last
 	Source      string          `json:"source,omitempty"` // exact server group that served when it started; empty for the first
 	Target      string          `json:"target,omitempty"` // server group it moves traffic to
+	Clone       string          `json:"clone,omitempty"`  // of a rollback whose destination is gone: that group, which Target is made like
 	Undo        []Undo          `json:"undo"`             // temporary changes not yet undone; empty in every final state but needs_attention
 	Error       *Error          `json:"error,omitempty"`
 	Started     time.Time       `json:"started"`
+	Deadline    time.Time       `json:"deadline,omitzero"` // until when the step it is at may take or will take
 	Shifted     time.Time       `json:"shifted,omitzero"` // when the data plane proved that all traffic is on Target
 	Finished    time.Time       `json:"finished,omitzero"`
 }
@@ -63,6 +65,7 @@ type UndoKind string
 const (
 	UndoDestroyGroup UndoKind = "destroy_group" // the target was created
 	UndoRestoreRoute UndoKind = "restore_route" // traffic was shifted away from what Route says
+	UndoDisableGroup UndoKind = "disable_group" // a kept group of workers, at size zero, was started again
 )
 
 // DeployRequest asks for a deployment.
