@@ -1,0 +1,58 @@
+package durable
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
+)
+
+// guard surrounds every activity: it beats the heart while the activity works, which also is how a cancellation reaches it,
+// logs failures in full, and encodes them.
+type guard struct {
+	interceptor.WorkerInterceptorBase
+	log *slog.Logger
+}
+
+// InterceptActivity implements interceptor.WorkerInterceptor.
+func (g *guard) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	return &guarded{ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next}, log: g.log}
+}
+
+type guarded struct {
+	interceptor.ActivityInboundInterceptorBase
+	log *slog.Logger
+}
+
+// ExecuteActivity implements interceptor.ActivityInboundInterceptor.
+func (g *guarded) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		ticks := time.NewTicker(beat)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticks.C:
+				activity.RecordHeartbeat(ctx)
+			}
+		}
+	}()
+	result, err := g.Next.ExecuteActivity(ctx, in)
+	close(done)
+	<-stopped
+	if err == nil {
+		return result, nil
+	}
+	if ctx.Err() != nil {
+		// Whatever the activity made of it, it ended because it was told to: by an abort, or as slipwayd stops, and then it is tried again.
+		return nil, ctx.Err()
+	}
+	info := activity.GetInfo(ctx)
+	g.log.Warn("step failed", "workflow", info.WorkflowExecution.ID, "step", info.ActivityType.Name, "try", info.Attempt, "error", err)
+	return nil, encode(err)
+}
