@@ -1,0 +1,91 @@
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// blob is a blob being written: hashed on the way into a temporary file, which commit gives its name.
+type blob struct {
+	ctx   context.Context
+	store *Store
+	file  *os.File // nil once committed or discarded
+	hash  hash.Hash
+	size  int64
+}
+
+func (s *Store) newBlob(ctx context.Context) (*blob, error) {
+	f, err := os.CreateTemp(s.ingest(), "blob-")
+	if err != nil {
+		return nil, s.writeError("a blob", err)
+	}
+	return &blob{ctx: ctx, store: s, file: f, hash: sha256.New()}, nil
+}
+
+// Write appends. It fails once the context is done, so that whatever copies into a blob ends soon after.
+func (b *blob) Write(p []byte) (int, error) {
+	if err := b.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := b.file.Write(p)
+	b.hash.Write(p[:n])
+	b.size += int64(n)
+	return n, err
+}
+
+func (b *blob) digest() slipway.Digest { return slipway.DigestFromSum(b.hash.Sum(nil)) }
+
+// commit stores the blob under its digest. Another writer may have stored the same meanwhile: either file has the same content.
+func (b *blob) commit(durable bool) error {
+	d := b.digest()
+	fail := func(err error) error { return b.store.writeError("blob "+d.Short(), err) }
+	if err := b.ctx.Err(); err != nil {
+		return err
+	}
+	if err := b.file.Chmod(0o444); err != nil {
+		return fail(err)
+	}
+	if durable {
+		if err := b.file.Sync(); err != nil {
+			return fail(err)
+		}
+	}
+	name := b.file.Name()
+	if err := b.file.Close(); err != nil {
+		return fail(err)
+	}
+	if err := os.Rename(name, b.store.BlobPath(d)); err != nil {
+		return fail(err)
+	}
+	b.file = nil
+	b.store.verified.Store(d, nil)
+	if !durable {
+		return nil
+	}
+	return b.store.syncBlobs()
+}
+
+// discard removes what was written, unless it was committed.
+func (b *blob) discard() {
+	if b.file == nil {
+		return
+	}
+	b.file.Close() // fails if commit closed it already
+	os.Remove(b.file.Name())
+	b.file = nil
+}
+
+// syncBlobs makes the names of committed blobs durable.
+func (s *Store) syncBlobs() error {
+	d, err := os.Open(s.BlobPath(""))
+	if err != nil {
+		return fmt.Errorf("sync blobs: %w", err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

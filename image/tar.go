@@ -1,0 +1,131 @@
+package image
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// paxXattr is how PAX records name extended attributes.
+const paxXattr = "SCHILY.xattr."
+
+// AddTar adds the entries of a tar stream. Contents are read before it returns. A hard link becomes a file of its own with the
+// same content.
+func (l *Layer) AddTar(ctx context.Context, r io.Reader, o Options) error {
+	return l.addTar(ctx, tar.NewReader(withContext{ctx, r}), nil, o)
+}
+
+// addTar reads tr. at, if not nil, returns what is ahead in the archive, for contents that can be read there later.
+func (l *Layer) addTar(ctx context.Context, tr *tar.Reader, at func(size int64) func(context.Context) (io.ReadCloser, error), o Options) error {
+	a := l.newArchive("tar archive", o)
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return l.readError("tar archive", err)
+		}
+		if h.Typeflag == tar.TypeXGlobalHeader {
+			continue
+		}
+		n := tarNode(h)
+		switch h.Typeflag {
+		case tar.TypeReg, tar.TypeRegA, tar.TypeGNUSparse, tar.TypeCont:
+			n.mode |= unix.S_IFREG
+			n.size = h.Size
+			if a.skipped(h.Name) {
+				continue
+			}
+			if at != nil && !sparse(h) {
+				n.open = at(h.Size)
+			} else if n.open, n.size, err = l.take(ctx, tr); err != nil {
+				return l.readError("tar archive", err)
+			}
+		case tar.TypeDir:
+			n.mode |= unix.S_IFDIR
+		case tar.TypeSymlink:
+			n.mode, n.target = unix.S_IFLNK|0o777, h.Linkname
+		case tar.TypeLink:
+			if err := a.hardLink(h.Name, h.Linkname); err != nil {
+				return err
+			}
+			continue
+		case tar.TypeChar:
+			n.mode |= unix.S_IFCHR
+		case tar.TypeBlock:
+			n.mode |= unix.S_IFBLK
+		case tar.TypeFifo:
+			n.mode |= unix.S_IFIFO
+		default:
+			return a.refuse(h.Name, "entries of type %q are not supported", string(h.Typeflag))
+		}
+		if err := a.add(h.Name, n); err != nil {
+			return err
+		}
+	}
+	return a.finish()
+}
+
+// tarNode returns the attributes of an entry, without its type.
+func tarNode(h *tar.Header) *node {
+	n := &node{
+		mode: uint32(h.Mode) & 0o7777, uid: uint32(h.Uid), gid: uint32(h.Gid),
+		rdev: uint32(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))),
+	}
+	for key, value := range h.PAXRecords {
+		if name, ok := strings.CutPrefix(key, paxXattr); ok && !strings.HasPrefix(name, "trusted.overlay.") {
+			if n.xattrs == nil {
+				n.xattrs = map[string]string{}
+			}
+			n.xattrs[name] = value
+		}
+	}
+	return n
+}
+
+// sparse reports whether the content in the archive is not the content of the file.
+func sparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+// take spools what r yields.
+func (l *Layer) take(ctx context.Context, r io.Reader) (func(context.Context) (io.ReadCloser, error), int64, error) {
+	if l.spool == nil {
+		s, err := l.store.newSpool()
+		if err != nil {
+			return nil, 0, err
+		}
+		l.spool = s
+		l.closers = append(l.closers, s.file)
+	}
+	return l.spool.take(ctx, r)
+}
+
+// readError makes the error of an archive that cannot be read: Invalid unless something else than its bytes is the reason.
+func (l *Layer) readError(what string, err error) error {
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), slipway.CodeOf(err) != slipway.Internal:
+		return err
+	case errors.As(err, &path):
+		return fmt.Errorf("read %s: %w", what, err)
+	}
+	return slipway.Errorf(slipway.Invalid, "cannot read the %s: %w", what, err)
+}

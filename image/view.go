@@ -1,0 +1,146 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+
+	"github.com/erofs/go-erofs"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// view shows layers as overlayfs stacks them: a whiteout hides what is below it, a directory merges with those of its name
+// below down to an opaque one, anything else hides what is below it. It follows no symbolic links.
+type view struct {
+	layers []lowerLayer // topmost first
+	known  map[string]merged
+}
+
+// lowerLayer is go-erofs's reader of one layer.
+type lowerLayer interface {
+	Lstat(name string) (fs.FileInfo, error)
+	ReadLink(name string) (string, error)
+}
+
+// merged is what is at a path: the attributes of the topmost entry and, for a directory, the layers that are part of it.
+type merged struct {
+	node   *node // nil: nothing
+	layers []lowerLayer
+}
+
+// openView opens the layers, lowest first.
+func (s *Store) openView(ctx context.Context, digests []slipway.Digest) (v *view, closeAll func(), err error) {
+	v = &view{known: map[string]merged{}}
+	var files []*os.File
+	closeAll = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	for _, d := range slices.Backward(digests) {
+		f, err := s.openVerified(ctx, d)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		files = append(files, f)
+		img, err := erofs.Open(zeroTail{f})
+		if err != nil {
+			closeAll()
+			return nil, nil, fmt.Errorf("read layer %s: %w", d.Short(), err)
+		}
+		v.layers = append(v.layers, img.(lowerLayer))
+	}
+	return v, closeAll, nil
+}
+
+// zeroTail reads zeros past the end: go-erofs reads a whole 64 bytes for the last inode of an image, which may have only 32.
+type zeroTail struct{ io.ReaderAt }
+
+func (z zeroTail) ReadAt(p []byte, off int64) (int, error) {
+	n, err := z.ReaderAt.ReadAt(p, off)
+	if err == io.EOF {
+		clear(p[n:])
+		return len(p), nil
+	}
+	return n, err
+}
+
+// lookup returns what is at the clean absolute path p, nil if nothing.
+func (v *view) lookup(p string) (*node, error) {
+	m, err := v.at(p)
+	return m.node, err
+}
+
+func (v *view) at(p string) (merged, error) {
+	if m, ok := v.known[p]; ok {
+		return m, nil
+	}
+	layers := v.layers
+	if p != "/" {
+		parent, err := v.at(path.Dir(p))
+		if err != nil {
+			return merged{}, err
+		}
+		layers = parent.layers
+	}
+	var m merged
+	for _, l := range layers {
+		n, err := lstat(l, p)
+		if err != nil {
+			return merged{}, err
+		}
+		if n == nil {
+			continue
+		}
+		if n.isWhiteout() || m.node != nil && !n.isDir() {
+			break
+		}
+		if m.node == nil {
+			m.node = n
+		}
+		if !n.isDir() {
+			break
+		}
+		m.layers = append(m.layers, l)
+		if n.isOpaque() {
+			break
+		}
+	}
+	v.known[p] = m
+	return m, nil
+}
+
+// lstat reads an entry of one layer, whose parents are known to be directories there.
+func lstat(l lowerLayer, p string) (*node, error) {
+	fi, err := l.Lstat(p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read layer: %w", err)
+	}
+	st := fi.Sys().(*erofs.Stat)
+	n := &node{name: path.Base(p), mode: unixMode(st.Mode), uid: st.UID, gid: st.GID, rdev: st.Rdev, size: st.Size}
+	for name, value := range st.Xattrs {
+		if n.xattrs == nil {
+			n.xattrs = map[string]string{}
+		}
+		if bare := name[:max(0, len(name)-1)]; isACL(bare) {
+			name = bare
+		}
+		n.xattrs[name] = value
+	}
+	if n.isLink() {
+		if n.target, err = l.ReadLink(p); err != nil {
+			return nil, fmt.Errorf("read layer: %w", err)
+		}
+	}
+	return n, nil
+}
