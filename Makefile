@@ -1,0 +1,72 @@
+# Slipway. The two commands to know: `make demo` and `make test`.
+SHELL         := /bin/bash
+.SHELLFLAGS   := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS     += --no-print-directory
+
+# What a bare Debian 12 lacks. scripts/deps says what is missing before it installs it; NO_INSTALL=1 refuses.
+RUN_PACKAGES   := runc haproxy mmdebstrap erofs-utils iproute2 ca-certificates
+TEST_PACKAGES  := $(RUN_PACKAGES) gcc libc6-dev
+BENCH_PACKAGES := $(RUN_PACKAGES) buildah
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+
+# Packages whose tests contain the Temporal server, which takes minutes to compile for the race detector, and the tests that
+# drive the finished programs, which the race detector does not see into.
+NO_RACE := ./cmd/... ./engine/... ./test/acceptance/... ./test/e2e/... ./test/chaos/...
+
+GO_BUILD := CGO_ENABLED=0 go build -trimpath
+
+.PHONY: help
+help: ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+
+.PHONY: build
+build: ## compile slipwayd, slipway, slipway-agent and the example programs into build/
+	@mkdir -p build
+	$(GO_BUILD) -o build/ ./cmd/...
+	@$(MAKE) hello
+
+# The releases of examples/hello that the demo, the tests and the bench roll out. v3 and v4 are broken on purpose.
+.PHONY: hello
+hello: build/hello/v1 build/hello/v2 build/hello/v3 build/hello/v4 build/hello/v5
+
+build/hello/v3: FAULT := unhealthy
+build/hello/v4: FAULT := crash
+build/hello/%: examples/hello/main.go
+	$(GO_BUILD) -ldflags "-s -w -X main.version=$* -X main.fault=$(FAULT)" -o $@ ./examples/hello
+
+.PHONY: demo
+demo: ## bake, roll out, break and roll back a real application under load, here (root)
+	@scripts/deps $(RUN_PACKAGES)
+	@$(MAKE) build
+	@go build -o build/slipway-demo ./test/demo
+	@exec build/slipway-demo --bin build --data build/demo $(DEMO)
+
+.PHONY: test
+test: ## vet and run every test (root)
+	@scripts/deps $(TEST_PACKAGES)
+	@$(MAKE) build
+	go vet ./...
+	SLIPWAY_BIN=$(CURDIR)/build scripts/test $(NO_RACE)
+
+.PHONY: bench
+bench: ## measure against the references and write build/bench.json (root)
+	@scripts/deps $(BENCH_PACKAGES)
+	@$(MAKE) build
+	@go build -o build/slipway-bench ./bench
+	@exec build/slipway-bench --bin build --out build/bench.json $(BENCH)
+
+.PHONY: lint
+lint: ## run golangci-lint
+	go run $(GOLANGCI) run ./...
+
+.PHONY: deps
+deps: ## install the Debian packages that demo and test need (root)
+	@scripts/deps $(TEST_PACKAGES)
+
+.PHONY: clean
+clean: ## remove build/, and what an interrupted demo left running
+	@if [ -x build/slipway-demo ]; then build/slipway-demo --bin build --data build/demo --clean; fi
+	rm -rf build examples/hello/dist

@@ -1,0 +1,196 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Daemon is a slipwayd on a data directory. Start, Kill and Stop are for one goroutine; the rest is safe for concurrent use.
+type Daemon struct {
+	Programs Programs
+	Data     string // the data directory, absolute
+	HTTP     *http.Client
+
+	log    *os.File
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the process has been waited for
+}
+
+// patience bounds every wait for a process to come up or to go.
+const patience = 60 * time.Second
+
+// New returns a daemon that has not been started. The data directory must have a short name: sockets live in it.
+func New(programs Programs, data string) (*Daemon, error) {
+	data, err := filepath.Abs(data)
+	if err != nil {
+		return nil, err
+	}
+	d := &Daemon{Programs: programs, Data: data}
+	d.HTTP = &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", d.socket())
+		},
+		DisableKeepAlives: true, // slipwayd comes and goes
+	}}
+	return d, nil
+}
+
+func (d *Daemon) socket() string { return filepath.Join(d.Data, "slipwayd.sock") }
+
+// LogPath is the file that slipwayd's own output goes to. It lies beside the data directory and outlives it.
+func (d *Daemon) LogPath() string { return d.Data + ".log" }
+
+// Start starts slipwayd and returns when it is ready.
+func (d *Daemon) Start(ctx context.Context) error {
+	log, err := os.OpenFile(d.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(d.Programs.Slipwayd(), "--data", d.Data)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us; we stop it in order
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("cannot start slipwayd: %w", err)
+	}
+	d.cmd, d.exited = cmd, make(chan struct{})
+	go func(exited chan struct{}) {
+		cmd.Wait()
+		close(exited)
+	}(d.exited)
+	if err := d.ready(ctx); err != nil {
+		d.Kill()
+		return err
+	}
+	return nil
+}
+
+// ready waits until slipwayd says that it is ready.
+func (d *Daemon) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if err := d.Get(ctx, "/healthz", nil); err == nil {
+			return nil
+		}
+		select {
+		case <-d.exited:
+			return fmt.Errorf("slipwayd ended instead of getting ready: %s\n%s", d.cmd.ProcessState, d.LogTail(20))
+		case <-ctx.Done():
+			return fmt.Errorf("slipwayd did not get ready: %w\n%s", ctx.Err(), d.LogTail(20))
+		case <-tick.C:
+		}
+	}
+}
+
+// PID returns the process's number.
+func (d *Daemon) PID() int { return d.cmd.Process.Pid }
+
+// Kill ends slipwayd with SIGKILL, as a crash would, and returns when it is gone. Its machines go on.
+func (d *Daemon) Kill() {
+	if d.cmd == nil {
+		return
+	}
+	d.cmd.Process.Kill()
+	<-d.exited
+	d.cmd = nil
+}
+
+// Stop ends slipwayd with SIGTERM and returns when it is gone. Its machines go on. It fails if slipwayd did not end well.
+func (d *Daemon) Stop() error {
+	if d.cmd == nil {
+		return nil
+	}
+	cmd := d.cmd
+	cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-d.exited:
+	case <-time.After(patience):
+		d.Kill()
+		return errors.New("slipwayd did not end within a minute of SIGTERM")
+	}
+	d.cmd = nil
+	if !cmd.ProcessState.Success() {
+		return fmt.Errorf("slipwayd ended badly: %s\n%s", cmd.ProcessState, d.LogTail(20))
+	}
+	return nil
+}
+
+// Destroy stops slipwayd, if it runs, and everything that belongs to its data directory, removes the directory, and reports
+// what is left all the same. It also clears up after a process that had no time to do so itself.
+func (d *Daemon) Destroy() error {
+	stopped := d.Stop()
+	if _, err := os.Stat(d.Data); errors.Is(err, os.ErrNotExist) {
+		return stopped
+	}
+	if err := d.killStranger(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, d.Programs.Slipwayd(), "destroy", "--data", d.Data, "--yes").CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot destroy what belongs to %s: %w\n%s", d.Data, err, out)
+	}
+	if left := Leftovers(d.Data); len(left) > 0 {
+		return fmt.Errorf("left behind by %s: %s", d.Data, strings.Join(left, ", "))
+	}
+	if err := os.RemoveAll(d.Data); err != nil {
+		return err
+	}
+	return stopped
+}
+
+// killStranger ends a slipwayd that someone else left running on our data directory, if there is one.
+func (d *Daemon) killStranger() error {
+	text, err := os.ReadFile(filepath.Join(d.Data, "slipwayd.lock"))
+	if err != nil {
+		return nil
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || !runsOn(pid, d.Data) {
+		return nil
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return nil
+	}
+	for deadline := time.Now().Add(patience); runsOn(pid, d.Data); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d on %s does not end", pid, d.Data)
+		}
+	}
+	return nil
+}
+
+// runsOn reports whether process pid was started with the data directory among its arguments.
+func runsOn(pid int, data string) bool {
+	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && strings.Contains("\x00"+string(args), "\x00"+data+"\x00")
+}
+
+// LogTail returns the last lines of slipwayd's own output.
+func (d *Daemon) LogTail(lines int) string {
+	file, err := os.Open(d.LogPath())
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > 64<<10 {
+		file.Seek(-64<<10, io.SeekEnd)
+	}
+	text, _ := io.ReadAll(file)
+	all := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
