@@ -1,0 +1,294 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// small is the smallest slipway.yaml there is; tests append to it.
+const small = `application: hello
+image:
+  from: scratch
+  service:
+    command: [/hello]
+    port: 8080
+`
+
+func TestParse(t *testing.T) {
+	spec, err := Parse("slipway.yaml", readTestdata(t, "full.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep := 2
+	want := slipway.Spec{
+		Application: "hello",
+		Image: slipway.ImageSpec{
+			From: "debian:bookworm",
+			Layers: []slipway.Layer{
+				{Packages: []string{"nginx-light"}},
+				{Copy: &slipway.CopyLayer{From: "dist/hello.tar.gz", To: "/opt/hello", Unpack: true, Owner: "1000:1000", Mode: "0755"}},
+				{Template: &slipway.TemplateLayer{From: "etc/app.conf.tmpl", To: "/etc/app.conf", Values: map[string]string{"greeting": "hi"}}},
+				{Run: &slipway.RunLayer{Script: "provision/setup.sh", Inputs: []string{"provision/**"}, Env: map[string]string{"A": "b"}, Network: true, Timeout: slipway.Duration(time.Minute)}},
+			},
+			Service: slipway.Service{
+				Command: []string{"/opt/hello/hello"}, User: "1000", Env: map[string]string{"LOG": "info"}, Port: 8080,
+				Health: slipway.Health{HTTP: "/healthz", Interval: slipway.Duration(time.Second), Timeout: slipway.Duration(2 * time.Second)}, Drain: slipway.Duration(10 * time.Second),
+			},
+			Tests: []slipway.Test{
+				{HTTP: &slipway.HTTPTest{Path: "/", Status: 200, Contains: "hello"}},
+				{TCP: &slipway.TCPTest{}},
+				{Command: &slipway.CommandTest{Run: []string{"test", "-f", "/etc/app.conf"}}},
+			},
+		},
+		Environments: map[string]slipway.Environment{
+			"bare":    {},
+			"dev":     {Account: "local", Size: slipway.Size{Min: 1, Desired: 1, Max: 1}, Strategy: slipway.Strategy{Highlander: &slipway.Highlander{}}},
+			"staging": {Account: "local", Size: slipway.Size{Min: 2, Desired: 3, Max: 10}, Config: map[string]string{"GREETING": "hi"}, Limits: slipway.Limits{CPU: 0.5, Memory: 256}},
+			"prod": {
+				Account: "local", Size: slipway.Size{Min: 2, Desired: 3, Max: 10}, Config: map[string]string{"GREETING": "hello"}, Limits: slipway.Limits{CPU: 0.5, Memory: 256},
+				LoadBalancer: &slipway.LoadBalancerSpec{Port: 8443}, Strategy: slipway.Strategy{RedBlack: &slipway.RedBlack{Watch: slipway.Duration(time.Minute), Keep: &keep}},
+				Checks: []slipway.Test{{HTTP: &slipway.HTTPTest{Path: "/healthz"}}},
+			},
+		},
+	}
+	if diff := cmp.Diff(want, spec); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// mistakes are files with what Parse says of them, one line for each mistake. Marked ones have the right form: a schema passes them.
+var mistakes = map[string]struct {
+	file, want string
+	formed     bool
+}{
+	"empty":           {file: "", want: "1:1: cannot use an empty file"},
+	"only a comment":  {file: "# hello\n", want: "1:1: cannot use an empty file"},
+	"only a marker":   {file: "---\n", want: "1:1: cannot do without the application's name;1:1: cannot bake from nothing;1:1: cannot run a machine without a command"},
+	"a list":          {file: "- a\n", want: "1:1: cannot use a list here: want an object with the keys application, environments, image"},
+	"text":            {file: "hello\n", want: `1:1: cannot use the text "hello" here: want an object`},
+	"syntax":          {file: "application: [a\nimage: b\n", want: "2:6: cannot read it as YAML"},
+	"tab":             {file: "application: a\n\timage: b\n", want: "2:1: cannot read it as YAML"},
+	"no text":         {file: "application: a\nimage: \"\xff\"\n", want: "2:9: cannot read it as YAML"},
+	"unknown alias":   {file: "application: *a\n", want: "1:14: cannot read it as YAML: unknown anchor"},
+	"two documents":   {file: small + "---\n" + small, want: "7:1: cannot use a second document"},
+	"unknown key":     {file: small + "enviroments: {}\n", want: `7:1: cannot use the key "enviroments": did you mean "environments"?`},
+	"swapped letters": {file: small + "  lyaers: []\n", want: `7:3: cannot use the key "lyaers": did you mean "layers"?`},
+	"capital letter":  {file: small + "  Tests: []\n", want: `7:3: cannot use the key "Tests": did you mean "tests"?`},
+	"no such key":     {file: small + "  bananas: []\n", want: `7:3: cannot use the key "bananas": want one of from, layers, service, tests`},
+	"later key":       {file: small + "pipeline: [bake]\n", want: `7:1: cannot use "pipeline": it is not supported by this version`},
+	"later keys": {
+		file: small + "    state: [/var]\n  tests: [{goss: a}]\nenvironments:\n  prod: {load_balancer: {port: 1, sticky: cookie}, policy: {}, strategy: {canary: {}}}\n",
+		want: `7:5: cannot use "state": it is not;8:12: cannot use "goss": it is not;10:35: cannot use "sticky": it is not;10:52: cannot use "policy": it is not;10:75: cannot use "canary": it is not`,
+	},
+	"twice":              {file: small + "application: b\n", want: `7:1: cannot have the key "application" twice`},
+	"number key":         {file: small + "environments: {1: {}}\n", want: "7:16: cannot use the number 1 as a key: want text"},
+	"number for text":    {file: small + "    user: 1000\n", want: `7:11: cannot use the number 1000 here: want text; write it in quotes: "1000"`},
+	"bool for text":      {file: small + "    env: {A: true}\n", want: `7:14: cannot use true here: want text; write it in quotes: "true"`},
+	"date for text":      {file: small + "    env: {A: 2026-01-01}\n", want: `7:14: cannot use "2026-01-01" here: want text; write it in quotes: "2026-01-01"`},
+	"nothing for text":   {file: small + "    user:\n", want: `7:10: cannot use nothing here: want text`},
+	"object for text":    {file: small + "    user: {}\n", want: `7:11: cannot use an object here: want text`},
+	"text for number":    {file: small + "    health: {failures: two}\n", want: `7:24: cannot use the text "two" here: want a whole number`},
+	"half a port":        {file: small + "  tests: [{tcp: {port: 80.5}}]\n", want: `7:24: cannot use the number 80.5 here: want a whole number`},
+	"endless cpu":        {file: small + "environments: {a: {limits: {cpu: .inf}}}\n", want: `7:34: cannot use the number .inf here: want a number`},
+	"yes for true":       {file: small + "  layers: [{copy: {from: a, to: /, unpack: yes}}]\n", want: `7:44: cannot use the text "yes" here: want true or false`},
+	"text for list":      {file: small + "  layers: copy\n", want: `7:11: cannot use the text "copy" here: want a list`},
+	"object for list":    {file: small + "  layers: {copy: {}}\n", want: `7:11: cannot use an object here: want a list`},
+	"number of seconds":  {file: small + "    drain: 10\n", want: `7:12: cannot use "10" here: want a duration such as "10s" or "1m30s"`},
+	"negative duration":  {file: small + "    drain: -1s\n", want: `7:12: cannot use "-1s" here: want a duration`},
+	"list for duration":  {file: small + "    drain: [1s]\n", want: `7:12: cannot use a list here: want a duration`},
+	"text for size":      {file: small + "environments: {a: {size: big}}\n", want: `7:26: cannot use "big" here: want a number or {min, desired, max}`},
+	"size 0":             {file: small + "environments: {a: {size: 0}}\n", want: `7:26: cannot have 0 instances: want 1 or more`},
+	"unknown size":       {file: small + "environments: {a: {size: {minimum: 1}}}\n", want: `7:27: cannot use the key "minimum": did you mean "min"?`},
+	"unknown strategy":   {file: small + "environments: {a: {strategy: bluegreen}}\n", want: `7:30: cannot use "bluegreen" here: want highlander or redblack`},
+	"alias in itself":    {file: "application: hello\nimage: &a\n  from: scratch\n  <<: *a\n", want: "4:7: cannot use the alias *a inside of what it stands for"},
+	"all at once":        {file: small + "  x: 1\nenvironments: {a: {size: a}}\nb: 1\n", want: `7:3: cannot use the key "x";8:26: cannot use "a" here;9:1: cannot use the key "b"`},
+	"content":            {file: small + "  layers:\n    - copy: {from: dist, to: opt}\n    - copy: {from: dist}\n", want: "8:30: cannot use \"opt\" as a path in the image;9:7: cannot do without a path in the image"},
+	"content of nothing": {file: small + "  tests:\n    - {}\n", want: "8:7: cannot use an empty entry: write one of http, tcp, command"},
+	"two in one entry":   {file: small + "  tests:\n    - tcp: {}\n      http: {path: /}\n", want: "8:7: cannot have http and tcp in one entry"},
+	"wrong sizes":        {file: small + "environments:\n  a:\n    size: {min: 3, desired: 2, max: 1}\n", want: "9:5: cannot have min 3, desired 2, max 1", formed: true},
+	"balanced worker":    {file: strings.Replace(small, "    port: 8080\n", "", 1) + "environments:\n  a:\n    load_balancer: {port: 80}\n", want: "8:5: cannot balance load without a port", formed: true},
+	"path out of tree":   {file: small + "  layers:\n    - copy:\n        from: ../secret\n        to: /\n", want: `9:15: cannot use "../secret": want a path below`, formed: true},
+	"from later":         {file: strings.Replace(small, "scratch", "oci:nginx", 1), want: `3:9: cannot bake from "oci:nginx": oci: is not supported by this version`},
+}
+
+func TestParseMistakes(t *testing.T) {
+	for name, test := range mistakes {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse("slipway.yaml", []byte(test.file))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			got := strings.Split(err.Error(), "\n")
+			want := strings.Split(test.want, ";")
+			if strings.Contains(test.want, "; write") {
+				want = []string{test.want}
+			}
+			ok := len(got) == len(want)
+			for i := range min(len(got), len(want)) {
+				ok = ok && strings.HasPrefix(got[i], "slipway.yaml:"+want[i])
+			}
+			if !ok {
+				t.Errorf("got\n%s\nwant\n%s", err, strings.Join(want, "\n"))
+			}
+			if slipway.CodeOf(err) != slipway.Invalid {
+				t.Errorf("code %q", slipway.CodeOf(err))
+			}
+		})
+	}
+}
+
+func TestParseBounds(t *testing.T) {
+	bomb := "application: hello\nimage: &a0 {from: scratch, service: {command: [/a]}}\nenvironments:\n  a: &b0 {checks: [&t {tcp: {}}]}\n  b:\n    checks: &l0 [*t, *t, *t, *t, *t, *t, *t, *t, *t, *t]\n"
+	list := strings.Repeat("*l, ", 1000)
+	for name, file := range map[string]string{
+		"many aliases": bomb + "x: &l [" + strings.Repeat("a, ", 1000) + "a]\ny: [" + list + "*l]\n",
+		"aliases":      "application: hello\nimage:\n  from: scratch\n  service: {command: &l [" + strings.Repeat("a, ", 1000) + "a]}\n  tests: [" + strings.Repeat("{command: {run: *l}}, ", 1000) + "]\n",
+		"deep":         strings.Repeat("[", 20000),
+		"merges":       "a: &a {<<: *a}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Parse("f", []byte(file)); slipway.CodeOf(err) != slipway.Invalid {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestLocate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "slipway.yaml")
+	writeFile(t, file, small+"  layers:\n    - copy: {from: dist, to: /opt}\n")
+	m, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for place, want := range map[string]string{
+		"image.layers[0].copy.from": file + ":8:20",
+		"image.layers[0].copy.mode": file + ":8:7",
+		"image.layers[7]":           file + ":7:3",
+		"image":                     file + ":2:1",
+		"environments.prod.size":    file + ":1:1",
+		"imagery":                   "imagery",
+		"archive entry ../x":        "archive entry ../x",
+		"":                          "",
+	} {
+		err := m.Locate(slipway.Errorf(slipway.Invalid, "cannot").At(place))
+		var e *slipway.Error
+		if !errors.As(err, &e) || e.Place != want {
+			t.Errorf("%q became %q, want %q", place, e.Place, want)
+		}
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	dir := t.TempDir()
+	large := filepath.Join(dir, "large.yaml")
+	writeFile(t, large, strings.Repeat("#", maxBytes+1))
+	for file, want := range map[string]slipway.Code{
+		filepath.Join(dir, "none.yaml"): slipway.NotFound,
+		dir:                             slipway.Invalid,
+		large:                           slipway.Invalid,
+	} {
+		if _, err := Load(file); slipway.CodeOf(err) != want {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func TestSchema(t *testing.T) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource(schemaID, doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile(schemaID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	validate := func(t *testing.T, file []byte) error {
+		var v any
+		if err := yaml.Unmarshal(file, &v); err != nil {
+			t.Skip("no YAML")
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Skip("no JSON")
+		}
+		v, err = jsonschema.UnmarshalJSON(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return schema.Validate(v)
+	}
+	for _, file := range [][]byte{[]byte(small), readTestdata(t, "full.yaml")} {
+		if err := validate(t, file); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, test := range mistakes {
+		t.Run(name, func(t *testing.T) {
+			if name == "two documents" || name == "date for text" || name == "yes for true" {
+				t.Skip("a schema sees one document, and what another YAML reader made of it")
+			}
+			if err := validate(t, []byte(test.file)); (err == nil) != test.formed {
+				t.Errorf("the schema says: %v", err)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(readTestdata(f, "full.yaml"))
+	for _, test := range mistakes {
+		f.Add([]byte(test.file))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, err := Parse("f", data)
+		if err == nil {
+			return
+		}
+		var joined interface{ Unwrap() []error }
+		if !errors.As(err, &joined) {
+			t.Fatalf("%v is no list", err)
+		}
+		for _, err := range joined.Unwrap() {
+			var e *slipway.Error
+			if !errors.As(err, &e) || e.Code != slipway.Invalid || !strings.HasPrefix(e.Place, "f:") || !strings.HasPrefix(e.Message, "cannot ") {
+				t.Errorf("%#v has no place, or says something else than what cannot be", err)
+			}
+		}
+	})
+}
+
+func readTestdata(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func writeFile(t testing.TB, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
