@@ -1,0 +1,38 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/uptrace/bun"
+
+	"github.com/slipway-sh/slipway"
+)
+
+type applicationRow struct {
+	bun.BaseModel `bun:"table:applications"`
+	Name          string `bun:"name,pk"`
+	doc
+}
+
+// PutApplication implements [slipway.Store].
+func (s *Store) PutApplication(ctx context.Context, spec slipway.Spec) error {
+	d, err := encode(spec)
+	if err != nil {
+		return err
+	}
+	return s.put(ctx, "an application", &applicationRow{Name: spec.Application, doc: d}, "name")
+}
+
+// Application implements [slipway.Store].
+func (s *Store) Application(ctx context.Context, name string) (slipway.Spec, error) {
+	return get[applicationRow, slipway.Spec](ctx, s, s.read, "application "+quote(name), func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("name = ?", name)
+	})
+}
+
+// Applications implements [slipway.Store]; by name.
+func (s *Store) Applications(ctx context.Context) ([]slipway.Spec, error) {
+	return list[applicationRow, slipway.Spec](ctx, s, "the applications", func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Order("name")
+	})
+}

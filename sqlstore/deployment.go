@@ -1,0 +1,89 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/uptrace/bun"
+
+	"github.com/slipway-sh/slipway"
+)
+
+type deploymentRow struct {
+	bun.BaseModel `bun:"table:deployments"`
+	ID            string `bun:"id,pk"`
+	Application   string `bun:"application"`
+	Environment   string `bun:"environment"`
+	Started       int64  `bun:"started"`
+	doc
+}
+
+// CreateDeployment implements [slipway.Store].
+func (s *Store) CreateDeployment(ctx context.Context, d slipway.Deployment) (slipway.Deployment, error) {
+	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		stored, err := s.deployment(ctx, tx, d.ID)
+		if slipway.CodeOf(err) != slipway.NotFound {
+			d = stored
+			return err
+		}
+		if d.Target == "" {
+			n, err := nextGroup(ctx, tx, d.Cluster)
+			if err != nil {
+				return err
+			}
+			d.Target = d.Cluster.GroupName(n)
+		}
+		row, err := newDeploymentRow(d)
+		if err != nil {
+			return err
+		}
+		_, err = tx.NewInsert().Model(row).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return slipway.Deployment{}, s.explain("store a new deployment", err)
+	}
+	return d, nil
+}
+
+// PutDeployment implements [slipway.Store].
+func (s *Store) PutDeployment(ctx context.Context, d slipway.Deployment) error {
+	row, err := newDeploymentRow(d)
+	if err != nil {
+		return err
+	}
+	return s.put(ctx, "a deployment", row, "id")
+}
+
+// Deployment implements [slipway.Store].
+func (s *Store) Deployment(ctx context.Context, id string) (slipway.Deployment, error) {
+	return s.deployment(ctx, s.read, id)
+}
+
+// Deployments implements [slipway.Store]; without bound for a limit below 1.
+func (s *Store) Deployments(ctx context.Context, cluster slipway.Cluster, limit int) ([]slipway.Deployment, error) {
+	return list[deploymentRow, slipway.Deployment](ctx, s, "the deployments", func(q *bun.SelectQuery) *bun.SelectQuery {
+		return newest(is(is(q, "application", cluster.Application), "environment", cluster.Environment), "started", "id", limit)
+	})
+}
+
+func (s *Store) deployment(ctx context.Context, db bun.IDB, id string) (slipway.Deployment, error) {
+	return get[deploymentRow, slipway.Deployment](ctx, s, db, "deployment "+quote(id), func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("id = ?", id)
+	})
+}
+
+func newDeploymentRow(d slipway.Deployment) (*deploymentRow, error) {
+	doc, err := encode(d)
+	if err != nil {
+		return nil, err
+	}
+	return &deploymentRow{ID: d.ID, Application: d.Cluster.Application, Environment: d.Cluster.Environment, Started: d.Started.UnixNano(), doc: doc}, nil
+}
+
+// nextGroup takes the cluster's next server group number. The cluster's row stays locked until tx ends.
+func nextGroup(ctx context.Context, tx bun.Tx, cluster slipway.Cluster) (n int, err error) {
+	err = tx.NewRaw(`INSERT INTO clusters (application, environment, last_group) VALUES (?, ?, 1)
+		ON CONFLICT (application, environment) DO UPDATE SET last_group = clusters.last_group + 1 RETURNING last_group`,
+		cluster.Application, cluster.Environment).Scan(ctx, &n)
+	return n, err
+}

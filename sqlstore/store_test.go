@@ -1,0 +1,125 @@
+package sqlstore
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/storetest"
+)
+
+func open(t testing.TB, path string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestStore(t *testing.T) {
+	storetest.Exercise(t, func(t *testing.T) slipway.Store { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
+}
+
+func TestReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "odd ?%# name.db")
+	s := open(t, path)
+	cluster := slipway.Cluster{Application: "a", Environment: "e"}
+	if _, err := s.CreateDeployment(t.Context(), slipway.Deployment{ID: "d-1", Cluster: cluster}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AppendEvent(t.Context(), slipway.Event{Kind: slipway.BakeStarted}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("the database is not where it was asked for: %v", err)
+	}
+	s = open(t, path)
+	d, err := s.CreateDeployment(t.Context(), slipway.Deployment{ID: "d-2", Cluster: cluster})
+	if err != nil || d.Target != "a-e-v002" {
+		t.Errorf("after reopening: %q, %v", d.Target, err)
+	}
+	e, err := s.AppendEvent(t.Context(), slipway.Event{Kind: slipway.BakeFinished})
+	if err != nil || e.Seq != 2 {
+		t.Errorf("after reopening: seq %d, %v", e.Seq, err)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to mount a small file system")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // after the store is closed
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	s := open(t, filepath.Join(dir, "slipway.db"))
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	big := slipway.Event{Time: time.Now(), Kind: slipway.BakeOutput, Message: strings.Repeat("x", 20<<10)}
+	var last int64
+	for {
+		e, err := s.AppendEvent(t.Context(), big)
+		if err != nil {
+			if slipway.CodeOf(err) != slipway.Unprepared {
+				t.Fatalf("full disk: %v", err)
+			}
+			break
+		}
+		last = e.Seq
+	}
+	if got, err := s.Events(t.Context(), slipway.EventFilter{After: last - 1}, 2); err != nil || len(got) != 1 {
+		t.Fatalf("reading while full: %d events, %v", len(got), err)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	e, err := s.AppendEvent(t.Context(), big)
+	if err != nil || e.Seq != last+1 {
+		t.Fatalf("with space again: seq %d after %d, %v", e.Seq, last, err)
+	}
+}
+
+func TestDamagedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "slipway.db")
+	if err := os.WriteFile(path, []byte(strings.Repeat("not a database. ", 500)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), path); slipway.CodeOf(err) != slipway.Corrupt {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func BenchmarkAppendEvent(b *testing.B) {
+	s := open(b, filepath.Join(b.TempDir(), "slipway.db"))
+	for b.Loop() {
+		if _, err := s.AppendEvent(b.Context(), slipway.Event{Time: time.Now(), Kind: slipway.BakeOutput, Message: "line"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	for b.Loop() {
+		open(b, filepath.Join(b.TempDir(), "slipway.db"))
+	}
+}
