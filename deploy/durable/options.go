@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
@@ -49,7 +50,16 @@ func step(ctx workflow.Context, within time.Duration, tries int32) workflow.Cont
 	})
 }
 
-// WorkerOptions returns the options slipwayd's worker must have for [Step] and [Error] to keep their promises.
+// cached is how many workflows are kept in memory between two decisions; the others are replayed when they go on.
+const cached = 128
+
+// NewWorker returns slipwayd's worker, to register workflows and activities with and then start.
+func NewWorker(c client.Client, log *slog.Logger) worker.Worker {
+	worker.SetStickyWorkflowCacheSize(cached)
+	return worker.New(c, TaskQueue, WorkerOptions(log))
+}
+
+// WorkerOptions returns the options a worker must have for [Step] and [Error] to keep their promises.
 func WorkerOptions(log *slog.Logger) worker.Options {
 	return worker.Options{
 		Interceptors: []interceptor.WorkerInterceptor{&guard{log: log}},

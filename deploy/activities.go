@@ -1,0 +1,124 @@
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// Traffic decides what the load balancers do and knows what they did. Methods are idempotent; they block, and end with ctx.
+type Traffic interface {
+	// SetRoute stores the route and applies it. It returns when the data plane has taken it. A listener that cannot be bound is a
+	// Conflict, and then the route that was there before still is.
+	SetRoute(ctx context.Context, route slipway.Route) error
+	// Prove returns when the data plane shows that all new traffic of the cluster goes to the group, and an error if it does not.
+	Prove(ctx context.Context, cluster slipway.Cluster, group string) error
+	// Drained returns when no request is under way on the group any more.
+	Drained(ctx context.Context, cluster slipway.Cluster, group string) error
+}
+
+// Activities are the steps of a deployment as they touch the world. Each first stores the deployment it is given, whose ledger
+// lists the change it is about to make, and tells of it in an event. Each may be run again at any time.
+type Activities struct {
+	Store    slipway.Store
+	Bus      slipway.Bus
+	Provider slipway.Provider
+	Router   slipway.Router
+	Traffic  Traffic
+	Log      *slog.Logger
+	// Address is where load balancers listen that name no address.
+	Address string
+}
+
+// Begun is what a deployment found when it began.
+type Begun struct {
+	Deployment slipway.Deployment
+	Route      *slipway.Route
+}
+
+// RecordSource stores the deployment, gives it its target's name, and records which group serves now. Conflict if it is a rollback
+// and another group serves than when it was planned.
+func (a *Activities) RecordSource(ctx context.Context, d slipway.Deployment) (Begun, error) {
+	stored, err := a.Store.CreateDeployment(ctx, d)
+	if err != nil {
+		return Begun{}, err
+	}
+	d.Target = stored.Target
+	source, route, err := serving(ctx, a.Store, d.Cluster)
+	if err != nil {
+		return Begun{}, err
+	}
+	if d.Kind == slipway.KindRollback && source != d.Source {
+		return Begun{}, slipway.Errorf(slipway.Conflict, "%s serves now, no longer %s", orNothing(source), orNothing(d.Source))
+	}
+	d.Source = source
+	if b := d.Environment.LoadBalancer; b != nil && b.Address == "" {
+		resolved := *b
+		resolved.Address = a.Address
+		d.Environment.LoadBalancer = &resolved
+	}
+	if err := a.Store.PutDeployment(ctx, d); err != nil {
+		return Begun{}, err
+	}
+	a.publish(ctx, d, slipway.DeploymentStarted, fmt.Sprintf("%s: %s by %s", d.Target, d.Image.Short(), d.Environment.Strategy.Name()), true)
+	return Begun{Deployment: d, Route: route}, nil
+}
+
+// Note does nothing but tell of the step.
+func (a *Activities) Note(ctx context.Context, d slipway.Deployment) error { return a.step(ctx, d) }
+
+// FinishDeployment stores the deployment in its final state and returns it.
+func (a *Activities) FinishDeployment(ctx context.Context, d slipway.Deployment) (slipway.Deployment, error) {
+	stored, err := a.Store.Deployment(ctx, d.ID)
+	if err == nil && stored.State.Done() {
+		return stored, nil // an earlier try did it and its reply was lost
+	}
+	d.Finished = time.Now()
+	if err := a.Store.PutDeployment(ctx, d); err != nil {
+		return d, err
+	}
+	message := fmt.Sprintf("%s serves %s", d.Target, d.Image.Short())
+	if d.Error != nil {
+		message = d.Error.Message
+		if d.Source != "" && d.State != slipway.DeploymentNeedsAttention {
+			message += "; " + d.Source + " serves as before"
+		}
+	}
+	a.publish(ctx, d, slipway.DeploymentFinished, message, true)
+	return d, nil
+}
+
+// step stores the deployment and tells what it does now: once, however often the step is tried.
+func (a *Activities) step(ctx context.Context, d slipway.Deployment) error {
+	if err := a.Store.PutDeployment(ctx, d); err != nil {
+		return err
+	}
+	if activity.GetInfo(ctx).Attempt == 1 {
+		a.publish(ctx, d, slipway.DeploymentStep, d.Step, false)
+	}
+	return nil
+}
+
+// publish stores an event and sends it to whoever listens. A deployment does not fail because it could not tell of itself.
+func (a *Activities) publish(ctx context.Context, d slipway.Deployment, kind slipway.EventKind, message string, whole bool) {
+	e := slipway.Event{
+		Time: time.Now(), Kind: kind, Message: message,
+		Application: d.Cluster.Application, Environment: d.Cluster.Environment, Deployment: d.ID,
+	}
+	if whole {
+		e.Data, _ = json.Marshal(d) // a Deployment always can be
+	}
+	stored, err := a.Store.AppendEvent(ctx, e)
+	if err == nil {
+		err = a.Bus.Publish(ctx, stored)
+	}
+	if err != nil {
+		a.Log.Warn("cannot publish event", "kind", kind, "deployment", d.ID, "error", err)
+	}
+}

@@ -1,0 +1,246 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/check"
+)
+
+// pollEvery is how often the load balancer's counters are read while a group is watched.
+const pollEvery = 200 * time.Millisecond
+
+// Baseline is what the target was like when it got its traffic. What differs later went wrong under it.
+type Baseline struct {
+	Time      time.Time
+	Instances []string
+	Replaced  int
+	Failed    int64
+	Epoch     string
+}
+
+// ShiftTraffic verifies that all of the target is healthy now, gives it all traffic, and lets the source stand by if it had it before.
+// It returns what the target is like then.
+func (a *Activities) ShiftTraffic(ctx context.Context, d slipway.Deployment) (Baseline, error) {
+	var base Baseline
+	if err := a.verify(ctx, d.Target); err != nil {
+		return base, err
+	}
+	if err := a.step(ctx, d); err != nil {
+		return base, err
+	}
+	group, err := a.Provider.ServerGroup(ctx, d.Target)
+	if err != nil {
+		return base, err
+	}
+	base.Replaced = group.Replaced
+	for _, instance := range group.Instances {
+		base.Instances = append(base.Instances, instance.ID)
+	}
+	if d.Environment.LoadBalancer != nil {
+		if err := a.Traffic.SetRoute(ctx, shifted(d)); err != nil {
+			return base, err
+		}
+		pool, err := a.Router.Pool(ctx, d.Cluster.String())
+		if err != nil {
+			return base, err
+		}
+		base.Failed, base.Epoch = failures(pool, d.Target), pool.Epoch
+	}
+	base.Time = time.Now()
+	return base, nil
+}
+
+// ProveTraffic returns the time at which the data plane showed that all traffic is on the target.
+func (a *Activities) ProveTraffic(ctx context.Context, d slipway.Deployment) (time.Time, error) {
+	if err := a.step(ctx, d); err != nil {
+		return time.Time{}, err
+	}
+	if err := a.Traffic.Prove(ctx, d.Cluster, d.Target); err != nil {
+		return time.Time{}, err
+	}
+	d.Shifted = time.Now()
+	if err := a.Store.PutDeployment(ctx, d); err != nil {
+		return time.Time{}, err
+	}
+	a.publish(ctx, d, slipway.DeploymentShifted, fmt.Sprintf("all traffic is on %s", d.Target), true)
+	return d.Shifted, nil
+}
+
+// WatchTarget returns nil at d.Deadline, or a Failed error as soon as a machine of the target is lost or, behind a load balancer, fails
+// a request or is down there. It looks at least once, even if slipwayd was down until after the deadline.
+func (a *Activities) WatchTarget(ctx context.Context, d slipway.Deployment, base Baseline) error {
+	if err := a.step(ctx, d); err != nil {
+		return err
+	}
+	watching, cancel := context.WithCancel(ctx)
+	defer cancel()
+	signals, ticks, end := a.Provider.Watch(watching), time.NewTicker(pollEvery), time.NewTimer(time.Until(d.Deadline))
+	defer ticks.Stop()
+	defer end.Stop()
+	for over := false; ; {
+		if err := a.wrong(ctx, d, base); err != nil {
+			if slipway.CodeOf(err) == slipway.Failed {
+				a.publish(ctx, d, slipway.InstanceLost, slipway.MessageOf(err), false)
+			}
+			return err
+		}
+		if over {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case _, open := <-signals:
+			if !open {
+				signals = nil
+			}
+		case <-ticks.C:
+		case <-end.C:
+			over = true
+		}
+	}
+}
+
+// SettleTarget verifies the target once more, makes it the only group in the route, and empties the ledger.
+func (a *Activities) SettleTarget(ctx context.Context, d slipway.Deployment) error {
+	if err := a.step(ctx, d); err != nil {
+		return err
+	}
+	if err := a.verify(ctx, d.Target); err != nil {
+		return err
+	}
+	if d.Environment.LoadBalancer != nil {
+		if err := a.Traffic.SetRoute(ctx, settled(d)); err != nil {
+			return err
+		}
+	} else if route, err := a.Store.Route(ctx, d.Cluster); err == nil && len(route.Groups) > 0 { // it had a load balancer until now
+		route.Groups = []slipway.GroupRoute{}
+		if err := a.Traffic.SetRoute(ctx, route); err != nil {
+			return err
+		}
+	}
+	d.Undo = []slipway.Undo{}
+	return a.Store.PutDeployment(ctx, d)
+}
+
+// RestoreRoute takes an UndoRestoreRoute back: when the source is verified to be able to serve, traffic returns to it, and that is proved.
+// A source that has lost machines meanwhile is given time to replace them; until then the target keeps the traffic and the
+// load balancer itself falls back on the source while no machine of the target is up.
+func (a *Activities) RestoreRoute(ctx context.Context, d slipway.Deployment, undo slipway.Undo) error {
+	if err := a.step(ctx, d); err != nil {
+		return err
+	}
+	now, err := a.Store.Route(ctx, d.Cluster)
+	if err != nil && slipway.CodeOf(err) != slipway.NotFound {
+		return err
+	}
+	if active(now) != d.Target {
+		return nil // it failed before anything was shifted
+	}
+	source := active(*undo.Route)
+	if source == "" {
+		return a.Traffic.SetRoute(ctx, *undo.Route)
+	}
+	group, err := a.Provider.ServerGroup(ctx, source)
+	if err != nil {
+		return err
+	}
+	if _, err := check.Recovered(ctx, a.Provider, source, max(1, group.Size.Min), time.Now().Add(recovery)); err != nil {
+		return err
+	}
+	if err := a.Traffic.SetRoute(ctx, *undo.Route); err != nil {
+		return err
+	}
+	return a.Traffic.Prove(ctx, d.Cluster, source)
+}
+
+// wrong returns a Failed error if the target is worse now than base.
+func (a *Activities) wrong(ctx context.Context, d slipway.Deployment, base Baseline) error {
+	group, err := a.Provider.ServerGroup(ctx, d.Target)
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return slipway.Errorf(slipway.Failed, "%s is gone", d.Target)
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.lost(ctx, group, base); err != nil || d.Environment.LoadBalancer == nil {
+		return err
+	}
+	pool, err := a.Router.Pool(ctx, d.Cluster.String())
+	if err != nil {
+		return err
+	}
+	for _, target := range pool.Targets {
+		if target.Group == d.Target && !target.Up {
+			return slipway.Errorf(slipway.Failed, "machine %s of %s is down for the load balancer", target.Instance, d.Target)
+		}
+	}
+	before := base.Failed
+	if pool.Epoch != base.Epoch {
+		before = 0 // the counters began again
+	}
+	if n := failures(pool, d.Target) - before; n > 0 {
+		return slipway.Errorf(slipway.Failed, "%d requests failed on %s", n, d.Target)
+	}
+	return nil
+}
+
+// lost returns a Failed error, with the last lines of its log, if a machine that was there at base is not, or not healthy.
+func (a *Activities) lost(ctx context.Context, group slipway.ServerGroup, base Baseline) error {
+	for _, id := range base.Instances {
+		i := slices.IndexFunc(group.Instances, func(i slipway.Instance) bool { return i.ID == id })
+		if i >= 0 && group.Instances[i].State == slipway.InstanceHealthy {
+			continue
+		}
+		now := "is gone"
+		if i >= 0 {
+			now = fmt.Sprintf("is %s", group.Instances[i].State)
+			if reason := group.Instances[i].Reason; reason != "" {
+				now += " (" + reason + ")"
+			}
+		}
+		text := fmt.Sprintf("machine %s of %s %s under traffic", id, group.Name, now)
+		if log := check.Log(ctx, a.Provider, id); log != "" {
+			text += "; its last lines:\n" + log
+		}
+		return slipway.Errorf(slipway.Failed, "%s", text)
+	}
+	if group.Replaced > base.Replaced {
+		return slipway.Errorf(slipway.Failed, "a machine of %s was replaced under traffic", group.Name)
+	}
+	return nil
+}
+
+// shifted returns the route with all traffic on the target and the source standing by.
+func shifted(d slipway.Deployment) slipway.Route {
+	route := settled(d)
+	for _, u := range d.Undo {
+		if u.Kind == slipway.UndoRestoreRoute && active(*u.Route) == d.Source && d.Source != "" {
+			route.Groups = append(route.Groups, slipway.GroupRoute{Group: d.Source, Mode: slipway.Standby, Weight: 100})
+		}
+	}
+	return route
+}
+
+// settled returns the route with nothing but the target.
+func settled(d slipway.Deployment) slipway.Route {
+	return slipway.Route{
+		Cluster: d.Cluster, Address: d.Environment.LoadBalancer.Address, Port: d.Environment.LoadBalancer.Port,
+		Groups: []slipway.GroupRoute{{Group: d.Target, Mode: slipway.Active, Weight: 100}},
+	}
+}
+
+// failures adds up what failed on the group's machines.
+func failures(pool slipway.PoolStatus, group string) int64 {
+	var n int64
+	for _, target := range pool.Targets {
+		if target.Group == group {
+			n += target.Failed
+		}
+	}
+	return n
+}

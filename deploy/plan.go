@@ -1,0 +1,154 @@
+package deploy
+
+import (
+	"context"
+	"maps"
+	"reflect"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// PlanDeploy returns the deployment that req asks for, ready to be started as id. NotFound if the image or the
+// environment is unknown, Refused if the image is not ready.
+func PlanDeploy(ctx context.Context, store slipway.Store, req slipway.DeployRequest) (slipway.Deployment, error) {
+	d := slipway.Deployment{Kind: slipway.KindDeploy, Cluster: req.Cluster}
+	image, err := store.FindImage(ctx, req.Cluster.Application, req.Image)
+	if err != nil {
+		return d, err
+	}
+	if err := deployable(image); err != nil {
+		return d, err
+	}
+	d.Image = image.Digest
+	if req.Environment != nil {
+		d.Environment = withDefaults(*req.Environment)
+		return d, nil
+	}
+	spec, err := store.Application(ctx, req.Cluster.Application)
+	if err != nil {
+		return d, err
+	}
+	environment, ok := spec.Environments[req.Cluster.Environment]
+	if !ok {
+		return d, slipway.Errorf(slipway.NotFound, "cannot deploy %s to %s: its slipway.yaml defines no such environment", req.Cluster.Application, req.Cluster.Environment)
+	}
+	d.Environment = withDefaults(environment)
+	return d, nil
+}
+
+// PlanRollback returns the deployment that brings back what the cluster ran before, ready to be started as id: to the recorded source
+// of the deployment that made the group that serves now, or, if req names an image, to the group that served it last. Its
+// Target is that very group, or empty if the group is gone or broken and must be made again. Refused if there is nothing to
+// roll back to.
+func PlanRollback(ctx context.Context, store slipway.Store, provider slipway.Provider, req slipway.RollbackRequest) (slipway.Deployment, error) {
+	cluster := req.Cluster
+	refuse := func(format string, args ...any) (slipway.Deployment, error) {
+		e := slipway.Errorf(slipway.Refused, format, args...)
+		e.Message = "cannot roll " + cluster.Application + " back in " + cluster.Environment + ": " + e.Message
+		return slipway.Deployment{}, e
+	}
+	now, _, err := serving(ctx, store, cluster)
+	if err != nil {
+		return slipway.Deployment{}, err
+	}
+	records, err := readHistory(ctx, store, cluster)
+	if err != nil {
+		return slipway.Deployment{}, err
+	}
+	if len(records) == 0 {
+		return slipway.Deployment{}, slipway.Errorf(slipway.NotFound, "cannot roll %s back in %s: it was never deployed there", cluster.Application, cluster.Environment)
+	}
+	if now == "" {
+		return refuse("nothing serves there")
+	}
+	made, _ := records.maker(now)
+
+	var destination string
+	if req.Image == "" {
+		line := records.lineage(now)
+		if len(line) == 0 {
+			return refuse("there is nothing to roll back to, %s came first", now)
+		}
+		destination = line[0]
+	} else {
+		image, err := store.FindImage(ctx, cluster.Application, req.Image)
+		if err != nil {
+			return slipway.Deployment{}, err
+		}
+		if image.Digest == made.Image {
+			return refuse("image %s serves already, as %s", image.Digest.Short(), now)
+		}
+		if destination = records.ran(image.Digest); destination == "" {
+			return refuse("image %s never served there; deploy it", image.Digest.Short())
+		}
+	}
+	was, ok := records.maker(destination)
+	if !ok {
+		return refuse("the record of %s is gone; deploy the image you want", destination)
+	}
+	if same(was, made) {
+		return refuse("%s is of the same image and configuration as %s", destination, now)
+	}
+	image, err := store.Image(ctx, was.Image)
+	if err != nil {
+		return slipway.Deployment{}, err
+	}
+	if err := deployable(image); err != nil {
+		return slipway.Deployment{}, err
+	}
+
+	d := slipway.Deployment{Kind: slipway.KindRollback, Cluster: cluster, Image: was.Image, Environment: was.Environment, Source: now}
+	group, err := provider.ServerGroup(ctx, destination)
+	switch {
+	case err != nil && slipway.CodeOf(err) != slipway.NotFound:
+		return slipway.Deployment{}, err
+	case err == nil && startable(group, was.Environment):
+		d.Target = destination
+	default:
+		d.Clone = destination
+	}
+	return d, nil
+}
+
+// ran returns the group that served the image last, "" if none did.
+func (h history) ran(image slipway.Digest) string {
+	for _, d := range h {
+		if d.State == slipway.DeploymentSucceeded && d.Image == image {
+			return d.Target
+		}
+	}
+	return ""
+}
+
+func deployable(image slipway.Image) error {
+	switch image.State {
+	case slipway.ImageReady:
+		return nil
+	case slipway.ImageFailed:
+		return slipway.Errorf(slipway.Refused, "cannot deploy %s image %s: its tests failed", image.Application, image.Digest.Short())
+	default:
+		return slipway.Errorf(slipway.Refused, "cannot deploy %s image %s: it is not tested yet", image.Application, image.Digest.Short())
+	}
+}
+
+// startable reports whether the group can serve as it is, or, one of workers at size zero, as soon as it is resized.
+func startable(group slipway.ServerGroup, environment slipway.Environment) bool {
+	if environment.LoadBalancer == nil && group.Size.Desired == 0 {
+		return true
+	}
+	return group.Size.Desired > 0 && group.Healthy() >= group.Size.Desired
+}
+
+// same reports whether the groups that two deployments made are alike in all that decides what they do.
+func same(a, b slipway.Deployment) bool {
+	return a.Image == b.Image && maps.Equal(a.Environment.Config, b.Environment.Config) && a.Environment.Limits == b.Environment.Limits &&
+		a.Environment.Size == b.Environment.Size && reflect.DeepEqual(a.Environment.LoadBalancer, b.Environment.LoadBalancer)
+}
+
+func withDefaults(e slipway.Environment) slipway.Environment {
+	if e.Size == (slipway.Size{}) {
+		e.Size = slipway.Size{Min: 1, Desired: 1, Max: 1}
+	}
+	e.Healthy = slipway.Duration(e.Healthy.Or(defaultHealthy))
+	return e
+}
