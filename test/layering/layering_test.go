@@ -1,0 +1,206 @@
+// Package layering keeps the layers apart: which package may know which other, and why.
+package layering
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/slipway-sh/slipway"
+
+// pkg is what `go list` says of a package; tests are not looked at.
+type pkg struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string // direct
+	Deps       []string // with the imports' imports
+}
+
+// adapters speak to one technology each and are wired together in cmd/slipwayd alone.
+var adapters = []string{"provider/local", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi"}
+
+// libraries do one thing to files, processes or answers, and know nothing of deployments.
+var libraries = []string{"image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent"}
+
+// rule forbids the packages below any of from to import the packages below any of to. Names of our own packages are relative;
+// "." is the root package alone.
+type rule struct {
+	from, to []string
+	deep     bool // what the imports import counts too
+	why      string
+}
+
+var rules = []rule{
+	{
+		from: []string{"."}, to: []string{"golang.org", "github.com", "go.temporal.io", "go.yaml.in", "modernc.org"}, deep: true,
+		why: "the root package holds the domain's words and interfaces: it depends on the standard library alone, so that everything can depend on it",
+	},
+	{
+		from: libraries, to: append([]string{"deploy", "ship", "cli", "client", "cmd"}, adapters...), deep: true,
+		why: "libraries know files, processes and answers, not what is done with them",
+	},
+	{
+		from: []string{"deploy", "ship"}, to: append([]string{"cli", "client", "cmd", "image", "rootfs", "container"}, adapters...),
+		why: "workflows speak to the root package's interfaces: what they do must hold on any provider, router and store",
+	},
+	{
+		from: []string{"cli", "client", "cmd/slipway"}, to: append([]string{"deploy", "ship", "bake", "image", "rootfs", "container",
+			"go.temporal.io", "github.com/nats-io", "modernc.org/sqlite", "github.com/uptrace/bun", "github.com/danielgtaylor/huma"}, adapters...), deep: true,
+		why: "the command line is a client of the API like any other, is small and starts within milliseconds",
+	},
+	{
+		from: []string{"cmd/slipway-agent", "agent"}, to: []string{"go.temporal.io", "github.com/nats-io", "github.com/spf13", "go.yaml.in",
+			"github.com/containerd", "github.com/vishvananda", "deploy", "ship", "bake", "image", "rootfs", "container", "cli", "client"}, deep: true,
+		why: "the agent is PID 1 of every machine: what it links, every machine carries and trusts",
+	},
+	{
+		from: append([]string{"deploy", "ship", "client", "cli", "manifest"}, libraries...), to: []string{"go.temporal.io/server"}, deep: true,
+		why: "only package engine embeds the Temporal server: all others work as well with an external one, and compile in seconds",
+	},
+	{
+		from: append([]string{".", "deploy", "ship", "client", "cli", "manifest"}, append(libraries, adapters...)...), to: []string{"cmd", "test", "bench", "examples"},
+		why: "programs, tests and examples stand on top",
+	},
+}
+
+// confined are modules that exactly the named packages may import directly.
+var confined = map[string]struct {
+	to  []string
+	why string
+}{
+	"github.com/uptrace/bun":        {[]string{"sqlstore"}, "the store's technology is its own affair"},
+	"modernc.org/sqlite":            {[]string{"sqlstore", "engine"}, "the databases have two owners"},
+	"github.com/nats-io":            {[]string{"natsbus"}, "the bus's technology is its own affair"},
+	"github.com/danielgtaylor/huma": {[]string{"httpapi"}, "only the API is HTTP"},
+	"github.com/containerd/go-runc": {[]string{"container"}, "runc is called in one place"},
+	"github.com/erofs/go-erofs":     {[]string{"image"}, "layers are written in one place"},
+	"go.temporal.io":                {[]string{"engine", "deploy", "ship", "cmd/slipwayd"}, "what is durable is decided in workflows"},
+	"github.com/spf13/cobra":        {[]string{"cli", "cmd"}, "only the command line parses words"},
+}
+
+func TestLayers(t *testing.T) {
+	packages := list(t)
+	for _, r := range rules {
+		for _, p := range packages {
+			if !below(p.ImportPath, r.from) {
+				continue
+			}
+			imports := p.Imports
+			if r.deep {
+				imports = p.Deps
+			}
+			for _, imported := range imports {
+				if below(imported, r.to) {
+					t.Errorf("%s imports %s\n\twhy not: %s", p.ImportPath, imported, r.why)
+				}
+			}
+		}
+	}
+}
+
+func TestAdaptersDoNotKnowEachOther(t *testing.T) {
+	for _, p := range list(t) {
+		for _, own := range adapters {
+			if !below(p.ImportPath, []string{own}) {
+				continue
+			}
+			for _, imported := range p.Deps {
+				others := slices.DeleteFunc(slices.Clone(adapters), func(a string) bool { return a == own })
+				if below(imported, others) {
+					t.Errorf("%s imports %s\n\twhy not: adapters are exchanged one by one, and meet only in cmd/slipwayd", p.ImportPath, imported)
+				}
+			}
+		}
+	}
+}
+
+func TestConfinedModules(t *testing.T) {
+	for _, p := range list(t) {
+		for _, imported := range p.Imports {
+			for name, c := range confined {
+				if below(imported, []string{name}) && !below(p.ImportPath, c.to) {
+					t.Errorf("%s imports %s, which is for %s only\n\twhy: %s", p.ImportPath, imported, strings.Join(c.to, ", "), c.why)
+				}
+			}
+		}
+	}
+}
+
+// TestRulesBite makes sure that a rule that matches nothing is seen, and that the matching is right.
+func TestRulesBite(t *testing.T) {
+	for _, c := range []struct {
+		path string
+		set  []string
+		want bool
+	}{
+		{module, []string{"."}, true},
+		{module + "/image", []string{"."}, false},
+		{module + "/image", []string{"image"}, true},
+		{module + "/imagery", []string{"image"}, false},
+		{module + "/deploy/durable", []string{"deploy"}, true},
+		{module + "/cmd/slipway-agent", []string{"cmd/slipway"}, false},
+		{"go.temporal.io/sdk/client", []string{"go.temporal.io"}, true},
+		{"net/http", []string{"golang.org", "github.com"}, false},
+	} {
+		if got := below(c.path, c.set); got != c.want {
+			t.Errorf("below(%q, %v) = %v", c.path, c.set, got)
+		}
+	}
+	packages := list(t)
+	for _, name := range slices.Concat(adapters, libraries, []string{"deploy", "ship", "cli", "client", "cmd/slipway", "cmd/slipway-agent", "cmd/slipwayd"}) {
+		if !slices.ContainsFunc(packages, func(p pkg) bool { return below(p.ImportPath, []string{name}) }) {
+			t.Errorf("there is no package %s: a rule speaks of nothing", name)
+		}
+	}
+}
+
+// below reports whether the package is one of names or inside one of them.
+func below(importPath string, names []string) bool {
+	for _, name := range names {
+		if name == "." {
+			if importPath == module {
+				return true
+			}
+			continue
+		}
+		if !strings.Contains(strings.Split(name, "/")[0], ".") {
+			name = path.Join(module, name)
+		}
+		if importPath == name || strings.HasPrefix(importPath, name+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// list returns our own packages. In the lists of imports, what the standard library vendors has the prefix "vendor/" and so
+// is not taken for a module.
+func list(t *testing.T) []pkg {
+	t.Helper()
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Standard,Imports,Deps", module+"/...")
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("cannot list the packages: %v\n%s", err, stderr.String())
+	}
+	var all []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if !below(p.ImportPath, []string{"test", "bench"}) {
+			all = append(all, p)
+		}
+	}
+}
