@@ -1,0 +1,219 @@
+// Package client talks to slipwayd's HTTP API. It needs nothing but the standard library, so that programs that use it start at once.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// DefaultServer is where slipwayd listens unless it was told otherwise.
+const DefaultServer = "unix:/var/lib/slipway/slipwayd.sock"
+
+// defaultPatience is how long [Client.Events] keeps trying to reach a slipwayd that went away: a restart takes a few seconds.
+const defaultPatience = 2 * time.Minute
+
+// maxError is how much of an answer that is no problem+json is read.
+const maxError = 64 << 10
+
+// Client is a connection to one slipwayd. Methods are safe for concurrent use; they return [slipway.Error] values with the
+// server's code, or Unavailable if slipwayd cannot be reached. None of them retries, but for [Client.Events].
+type Client struct {
+	// Patience is how long Events keeps trying to reach slipwayd before it gives up. Set it before the first call.
+	Patience time.Duration
+
+	server string // as given
+	base   string // what paths are appended to
+	http   *http.Client
+}
+
+// New returns a client of the slipwayd at server: "unix:/path/of/socket" or "http://host:port". It does not connect yet.
+func New(server string) (*Client, error) {
+	transport := &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true, ExpectContinueTimeout: time.Second}
+	c := &Client{Patience: defaultPatience, server: server, http: &http.Client{Transport: transport}}
+	if socket, ok := strings.CutPrefix(server, "unix:"); ok && socket != "" {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		}
+		c.base = "http://slipwayd"
+		return c, nil
+	}
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, slipway.Errorf(slipway.Invalid, "cannot use %q as server: want unix:/path/of/slipwayd.sock or http://host:port", server)
+	}
+	c.base = strings.TrimSuffix(server, "/")
+	return c, nil
+}
+
+// Close ends idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Health is what slipwayd says of itself.
+type Health struct {
+	Ready   bool   `json:"ready"`
+	Version string `json:"version"`
+}
+
+// Health asks whether slipwayd is ready.
+func (c *Client) Health(ctx context.Context) (Health, error) {
+	return call[Health](ctx, c, http.MethodGet, "/healthz", nil)
+}
+
+// items is the form of every list the API answers.
+type items[T any] struct {
+	Items []T `json:"items"`
+}
+
+// list gets a list. It is never nil, so that it becomes [] in JSON.
+func list[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	l, err := call[items[T]](ctx, c, http.MethodGet, path, nil)
+	if l.Items == nil {
+		l.Items = []T{}
+	}
+	return l.Items, err
+}
+
+// call sends body as JSON, nothing if it is nil, and reads the answer into a T.
+func call[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
+	var answer T
+	var r io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return answer, fmt.Errorf("encode %s %s: %w", method, path, err)
+		}
+		r = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, r)
+	if err != nil {
+		return answer, fmt.Errorf("make %s %s: %w", method, path, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Accept", "application/json")
+	res, err := c.do(req)
+	if err != nil {
+		return answer, err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		return answer, c.unreachable(ctx, err)
+	}
+	if len(b) == 0 {
+		return answer, nil
+	}
+	if err := json.Unmarshal(b, &answer); err != nil {
+		return answer, fmt.Errorf("cannot read slipwayd's answer to %s %s: %w", method, path, err)
+	}
+	return answer, nil
+}
+
+// do sends req and returns the answer if it is a 2xx; the caller closes its body.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(req.Context(), err)
+	}
+	if res.StatusCode/100 == 2 {
+		return res, nil
+	}
+	defer res.Body.Close()
+	return nil, problem(res)
+}
+
+// unreachable returns err, why a request got no answer, as an Unavailable error; or ctx's own error.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return slipway.Errorf(slipway.Unavailable, "cannot reach slipwayd at %s: %w; start it with `slipwayd`, or say where it is with --server or SLIPWAY_SERVER", c.server, err)
+}
+
+// codes are the codes of answers that carry none: slipwayd's always do, those of something between need not.
+var codes = map[int]slipway.Code{
+	http.StatusBadRequest:          slipway.Invalid,
+	http.StatusUnprocessableEntity: slipway.Invalid,
+	http.StatusNotFound:            slipway.NotFound,
+	http.StatusConflict:            slipway.Conflict,
+	http.StatusForbidden:           slipway.Refused,
+	http.StatusUnauthorized:        slipway.Refused,
+	http.StatusBadGateway:          slipway.Unavailable,
+	http.StatusServiceUnavailable:  slipway.Unavailable,
+	http.StatusGatewayTimeout:      slipway.Unavailable,
+}
+
+// problem reads the problem+json of an answer that is no success.
+func problem(res *http.Response) error {
+	var p struct {
+		Title  string       `json:"title"`
+		Detail string       `json:"detail"`
+		Code   slipway.Code `json:"code"`
+		Place  string       `json:"place"`
+	}
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxError))
+	if err == nil {
+		_ = json.Unmarshal(b, &p) // what is no JSON has neither code nor detail
+	}
+	if p.Code == "" {
+		p.Code = codes[res.StatusCode]
+	}
+	if p.Code == "" {
+		p.Code = slipway.Internal
+	}
+	if p.Detail == "" {
+		p.Detail = p.Title
+	}
+	if p.Detail == "" {
+		p.Detail = "slipwayd answered " + res.Status
+	}
+	return &slipway.Error{Code: p.Code, Message: p.Detail, Place: p.Place}
+}
+
+// query makes url.Values of pairs, leaving out empty values and zeros.
+func query(pairs ...any) url.Values {
+	q := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		name := pairs[i].(string)
+		switch v := pairs[i+1].(type) {
+		case string:
+			if v != "" {
+				q.Set(name, v)
+			}
+		case int:
+			if v != 0 {
+				q.Set(name, strconv.Itoa(v))
+			}
+		case int64:
+			if v != 0 {
+				q.Set(name, strconv.FormatInt(v, 10))
+			}
+		case bool:
+			if v {
+				q.Set(name, "true")
+			}
+		}
+	}
+	return q
+}
