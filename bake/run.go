@@ -1,0 +1,149 @@
+package bake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"time"
+
+
+	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/container"
+)
+
+const (
+	runTimeout = 10 * time.Minute
+	contextDir = "/context"
+)
+
+// planRun plans a layer of what a script changes.
+func (b *Baker) planRun(r slipway.RunLayer, place string, files files, below []slipway.Digest) (plan, error) {
+	script, err := files.file(r.Script, place+".script")
+	if err != nil {
+		return plan{}, err
+	}
+	inputs, err := files.glob(r.Inputs, place+".inputs")
+	if err != nil {
+		return plan{}, err
+	}
+	timeout := r.Timeout.Or(runTimeout)
+	r.Timeout = 0 // how long it may take is nothing to what it makes
+	key := stepKey{Layer: &slipway.Layer{Run: &r}, Below: below, Inputs: append([]slipway.ContextEntry{script}, inputs...)}.digest()
+	return plan{key, func(ctx context.Context, out io.Writer) (slipway.Digest, int64, error) {
+		dir, err := b.newWork()
+		if err != nil {
+			return "", 0, err
+		}
+		defer b.removeWork(dir)
+		s := sandbox{
+			what: "run " + r.Script, place: place, below: below,
+			dir: contextDir, dirs: []string{contextDir}, network: r.Network, timeout: timeout, trace: isTrace,
+			env: map[string]string{"PATH": searchPath, "HOME": "/root", "LC_ALL": "C.UTF-8", sourceDateEpochName: sourceDateEpoch},
+		}
+		maps.Copy(s.env, r.Env)
+		if err := b.prepareRun(ctx, dir, r.Script, script, inputs, &s); err != nil {
+			return "", 0, err
+		}
+		return b.run(ctx, dir, s, out)
+	}}, nil
+}
+
+// prepareRun lays out in dir what the script sees beside the image.
+func (b *Baker) prepareRun(ctx context.Context, dir, name string, script slipway.ContextEntry, inputs []slipway.ContextEntry, s *sandbox) error {
+	toolDir, inputDir := filepath.Join(dir, "tools"), filepath.Join(dir, "context")
+	script.Path, script.Mode = path.Base(name), 0o755
+	if err := b.layOut(ctx, toolDir, []slipway.ContextEntry{script}); err != nil {
+		return err
+	}
+	if err := b.layOut(ctx, inputDir, inputs); err != nil {
+		return err
+	}
+	s.mounts = append(s.mounts, container.Bind(toolDir, tools, true), container.Bind(inputDir, contextDir, true))
+	if s.network {
+		s.useHostNetwork()
+	}
+	interpreted, err := isExecutable(filepath.Join(toolDir, script.Path))
+	if err != nil {
+		return err
+	}
+	s.args = []string{path.Join(tools, script.Path)}
+	if !interpreted {
+		s.args = append([]string{"/bin/sh"}, s.args...)
+	}
+	return nil
+}
+
+// useHostNetwork shows the sandbox how the host resolves names.
+func (s *sandbox) useHostNetwork() {
+	s.network = true
+	for _, file := range []string{"/etc/resolv.conf", "/etc/hosts"} {
+		if real, err := filepath.EvalSymlinks(file); err == nil {
+			s.files = append(s.files, file)
+			s.mounts = append(s.mounts, container.Bind(real, file, true))
+		}
+	}
+}
+
+// isExecutable reports whether the kernel knows how to run the file at p: a program, or a script that names its interpreter.
+func isExecutable(p string) (bool, error) {
+	f, err := os.Open(p)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	head := make([]byte, 4)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, err
+	}
+	return bytes.HasPrefix(head[:n], []byte("#!")) || bytes.Equal(head[:n], []byte("\x7fELF")), nil
+}
+
+// layOut writes entries of the context below dir, parents first. What the entries name stays inside: a context is a client's word.
+func (b *Baker) layOut(ctx context.Context, dir string, entries []slipway.ContextEntry) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, e := range entries {
+		switch {
+		case e.Dir:
+			err = errors.Join(root.Mkdir(e.Path, 0o700), root.Chmod(e.Path, os.FileMode(e.Mode&0o777)))
+		case e.Link != "":
+			err = root.Symlink(e.Link, e.Path)
+		default:
+			err = b.layOutFile(ctx, root, e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Baker) layOutFile(ctx context.Context, root *os.Root, e slipway.ContextEntry) error {
+	if err := b.images.Verify(ctx, e.Digest); err != nil {
+		return err
+	}
+	r, err := b.images.OpenBlob(ctx, e.Digest)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	f, err := root.OpenFile(e.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	return errors.Join(err, f.Chmod(os.FileMode(e.Mode&0o777)), f.Close())
+}
+
