@@ -49,11 +49,14 @@ func (l *Layer) addArchive(ctx context.Context, f *os.File, size int64, o Option
 		return l.AddZip(ctx, f, size, o)
 	case isTar(head):
 		// The contents stay where they are: nothing is copied but into the layer.
-		return l.addTar(ctx, tar.NewReader(f), func(size int64) func(context.Context) (io.ReadCloser, error) {
+		return l.addTar(ctx, tar.NewReader(f), func(length int64) (opener, error) {
 			at, err := f.Seek(0, io.SeekCurrent)
-			return func(context.Context) (io.ReadCloser, error) {
-				return io.NopCloser(io.NewSectionReader(f, at, size)), err
+			if err == nil && length > size-at {
+				err = io.ErrUnexpectedEOF
 			}
+			return func(context.Context) (io.ReadCloser, error) {
+				return io.NopCloser(io.NewSectionReader(f, at, length)), nil
+			}, err
 		}, o)
 	}
 	return slipway.Errorf(slipway.Invalid, "cannot unpack: the file is no tar, tar.gz or zip archive")
@@ -159,7 +162,9 @@ func (a *archive) hardLink(name, target string) error {
 	if a.skipped(name) {
 		return nil
 	}
+	a.layer.strict = a.o.Untrusted
 	at, err := a.layer.resolve(path.Dir(a.path(target)), 0)
+	a.layer.strict = false
 	if err != nil {
 		return a.place(name, err)
 	}

@@ -92,7 +92,7 @@ func (l *Layer) AddNode(name string, typ uint32, rdev uint64, a Attr) error {
 	return l.addOne(name, &node{mode: typ | a.Mode&0o7777, uid: a.UID, gid: a.GID, xattrs: a.Xattrs, rdev: uint32(rdev)})
 }
 
-func fileNode(a Attr, size int64, open func(context.Context) (io.ReadCloser, error)) *node {
+func fileNode(a Attr, size int64, open opener) *node {
 	return &node{mode: unix.S_IFREG | a.Mode&0o7777, uid: a.UID, gid: a.GID, xattrs: a.Xattrs, size: size, open: open}
 }
 

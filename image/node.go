@@ -28,14 +28,17 @@ type node struct {
 	uid, gid uint32
 	rdev     uint32
 	xattrs   map[string]string
-	target   string // of a symbolic link
-	size     int64  // of a regular file
-	open     func(context.Context) (io.ReadCloser, error)
+	target   string           // of a symbolic link
+	size     int64            // of a regular file
+	open     opener           // of a regular file
 	children map[string]*node // of a directory
 
 	origin origin
 	source int // number of the Add call that made it
 }
+
+// opener opens the content of a file. It is called for one file at a time.
+type opener func(context.Context) (io.ReadCloser, error)
 
 // origin says how a directory got into the layer, and so whether a later entry may set its attributes.
 type origin int

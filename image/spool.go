@@ -35,7 +35,7 @@ func (s *Store) newSpool() (*spool, error) {
 }
 
 // take copies r to its end and returns how to read it again and its length.
-func (s *spool) take(ctx context.Context, r io.Reader) (open func(context.Context) (io.ReadCloser, error), size int64, err error) {
+func (s *spool) take(ctx context.Context, r io.Reader) (open opener, size int64, err error) {
 	at := s.size
 	size, err = io.Copy(s.buf, withContext{ctx, r})
 	s.size += size

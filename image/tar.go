@@ -23,13 +23,16 @@ func (l *Layer) AddTar(ctx context.Context, r io.Reader, o Options) error {
 	return l.addTar(ctx, tar.NewReader(withContext{ctx, r}), nil, o)
 }
 
-// addTar reads tr. at, if not nil, returns what is ahead in the archive, for contents that can be read there later.
-func (l *Layer) addTar(ctx context.Context, tr *tar.Reader, at func(size int64) func(context.Context) (io.ReadCloser, error), o Options) error {
+// addTar reads tr. at, if not nil, is asked for the content that is ahead in the archive, if that can be read again later.
+func (l *Layer) addTar(ctx context.Context, tr *tar.Reader, at func(length int64) (opener, error), o Options) error {
 	a := l.newArchive("tar archive", o)
 	for {
 		h, err := tr.Next()
 		if err == io.EOF {
 			break
+		}
+		if err == nil {
+			err = ctx.Err()
 		}
 		if err != nil {
 			return l.readError("tar archive", err)
@@ -46,7 +49,9 @@ func (l *Layer) addTar(ctx context.Context, tr *tar.Reader, at func(size int64) 
 				continue
 			}
 			if at != nil && !sparse(h) {
-				n.open = at(h.Size)
+				if n.open, err = at(h.Size); err != nil {
+					return a.refuse(h.Name, "the archive is cut short")
+				}
 			} else if n.open, n.size, err = l.take(ctx, tr); err != nil {
 				return l.readError("tar archive", err)
 			}
@@ -106,7 +111,7 @@ func sparse(h *tar.Header) bool {
 }
 
 // take spools what r yields.
-func (l *Layer) take(ctx context.Context, r io.Reader) (func(context.Context) (io.ReadCloser, error), int64, error) {
+func (l *Layer) take(ctx context.Context, r io.Reader) (opener, int64, error) {
 	if l.spool == nil {
 		s, err := l.store.newSpool()
 		if err != nil {
