@@ -21,6 +21,22 @@ func Leftovers(data string) []string {
 	return left
 }
 
+// Overlays counts the root file systems of machines that are mounted below a data directory.
+func Overlays(data string) int {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return -1
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		place, kind, _ := strings.Cut(line, " - ")
+		if fields := strings.Fields(place); strings.HasPrefix(kind, "overlay ") && strings.HasPrefix(fields[4], data+"/") {
+			n++
+		}
+	}
+	return n
+}
+
 func mounts(data string) []string {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
