@@ -35,7 +35,9 @@ func (s BakeState) Done() bool { return s != BakeRunning }
 
 // Bake is one run of the bakery.
 type Bake struct {
-	ID          string      `json:"id"` // "b-…"
+	ID          string      `json:"id"`                  // "b-…"
+	Key         Digest      `json:"key,omitempty"`       // of all that decides the image, and its label; while a bake is under way another with its key joins it
+	Execution   string      `json:"execution,omitempty"` // that it is part of
 	Application string      `json:"application"`
 	Version     string      `json:"version,omitempty"`
 	State       BakeState   `json:"state"`

@@ -33,7 +33,8 @@ const (
 
 // Deployment moves one cluster to one image by one strategy. What it will do next lives in its workflow alone; this record says what was asked and what came of it.
 type Deployment struct {
-	ID          string          `json:"id"` // "d-…"
+	ID          string          `json:"id"`                  // "d-…"
+	Execution   string          `json:"execution,omitempty"` // that it is part of
 	Kind        DeploymentKind  `json:"kind"`
 	Cluster     Cluster         `json:"cluster"`
 	Image       Digest          `json:"image"`
@@ -47,7 +48,7 @@ type Deployment struct {
 	Error       *Error          `json:"error,omitempty"`
 	Started     time.Time       `json:"started"`
 	Deadline    time.Time       `json:"deadline,omitzero"` // until when the step it is at may take or will take
-	Shifted     time.Time       `json:"shifted,omitzero"` // when the data plane proved that all traffic is on Target
+	Shifted     time.Time       `json:"shifted,omitzero"`  // when the data plane proved that all traffic is on Target
 	Finished    time.Time       `json:"finished,omitzero"`
 }
 
