@@ -109,7 +109,7 @@ func (a *Activities) step(ctx context.Context, d slipway.Deployment) error {
 func (a *Activities) publish(ctx context.Context, d slipway.Deployment, kind slipway.EventKind, message string, whole bool) {
 	e := slipway.Event{
 		Time: time.Now(), Kind: kind, Message: message,
-		Application: d.Cluster.Application, Environment: d.Cluster.Environment, Deployment: d.ID,
+		Application: d.Cluster.Application, Environment: d.Cluster.Environment, Execution: d.Execution, Deployment: d.ID,
 	}
 	if whole {
 		e.Data, _ = json.Marshal(d) // a Deployment always can be

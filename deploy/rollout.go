@@ -147,7 +147,7 @@ func (r *rollout) undo(ctx workflow.Context) error {
 // finish stores the final record. It is tried until it works: a deployment that is over never looks as if it went on.
 func (r *rollout) finish(ctx workflow.Context) error {
 	r.d.Deadline = time.Time{}
-	return workflow.ExecuteActivity(durable.Persistent(ctx, briefly), acts.FinishDeployment, r.d).Get(ctx, &r.d)
+	return workflow.ExecuteActivity(durable.Tries(ctx, briefly, 0), acts.FinishDeployment, r.d).Get(ctx, &r.d)
 }
 
 // owe adds to the ledger. The activity that makes the change stores the ledger first.

@@ -64,19 +64,20 @@ func Workflow(ctx workflow.Context, d slipway.Deployment) (slipway.Deployment, e
 	err := r.run(ctx)
 	// From here on nobody can abort: what was begun is taken back, whatever the person wants.
 	rest, _ := workflow.NewDisconnectedContext(ctx)
+	state := slipway.DeploymentSucceeded
 	switch {
 	case err == nil:
-		r.d.State = slipway.DeploymentSucceeded
 	case ctx.Err() != nil && temporal.IsCanceledError(err):
-		r.d.State, r.d.Error = slipway.DeploymentAborted, slipway.Errorf(slipway.ClosedByAbort, "%s was aborted", r.what())
+		state, r.d.Error = slipway.DeploymentAborted, slipway.Errorf(slipway.ClosedByAbort, "%s was aborted", r.what())
 	default:
-		r.d.State, r.d.Error = slipway.DeploymentRolledBack, durable.Error(err)
+		state, r.d.Error = slipway.DeploymentRolledBack, durable.Error(err)
 		r.d.Error.Message = "cannot " + r.what() + ": " + r.d.Error.Message
 	}
 	if undone := r.undo(rest); undone != nil {
-		r.d.State = slipway.DeploymentNeedsAttention
+		state = slipway.DeploymentNeedsAttention
 		r.d.Error.Message += "; and undoing it failed: " + durable.Error(undone).Message
 	}
+	r.d.State = state // only now: until it is undone it is under way
 	return r.d, r.finish(rest)
 }
 

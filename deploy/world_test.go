@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -338,5 +337,3 @@ func (w *world) spoil(group string, state slipway.InstanceState) {
 		g.Instances[0].State = state
 	}
 }
-
-var t0 = time.Now()

@@ -9,8 +9,10 @@ import (
 	"go.temporal.io/sdk/interceptor"
 )
 
-// guard surrounds every activity: it beats the heart while the activity works, which also is how a cancellation reaches it,
-// logs failures in full, and encodes them.
+// Guard returns what surrounds every activity: it beats the heart while the activity works, which also is how a cancellation
+// reaches it, logs failures in full, and encodes them.
+func Guard(log *slog.Logger) interceptor.WorkerInterceptor { return &guard{log: log} }
+
 type guard struct {
 	interceptor.WorkerInterceptorBase
 	log *slog.Logger

@@ -25,18 +25,14 @@ const (
 	tries = 30
 )
 
-// Step returns ctx with the options of an activity that does not take longer than within. Passing faults are retried, tries times
-// at most. A cancelled step is waited for: what undoes it never runs beside it.
+// Step returns ctx with the options of an activity that does not take longer than within. Passing faults are retried for two
+// minutes or so. A cancelled step is waited for: what undoes it never runs beside it.
 func Step(ctx workflow.Context, within time.Duration) workflow.Context {
-	return step(ctx, within, tries)
+	return Tries(ctx, within, tries)
 }
 
-// Persistent is [Step] for an activity that is retried until it works, such as one that writes the last record.
-func Persistent(ctx workflow.Context, within time.Duration) workflow.Context {
-	return step(ctx, within, 0)
-}
-
-func step(ctx workflow.Context, within time.Duration, tries int32) workflow.Context {
+// Tries is as [Step], but says how often the activity is tried; 0 means until it works.
+func Tries(ctx workflow.Context, within time.Duration, tries int32) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: within,
 		HeartbeatTimeout:    silence,
@@ -62,7 +58,7 @@ func NewWorker(c client.Client, log *slog.Logger) worker.Worker {
 // WorkerOptions returns the options a worker must have for [Step] and [Error] to keep their promises.
 func WorkerOptions(log *slog.Logger) worker.Options {
 	return worker.Options{
-		Interceptors: []interceptor.WorkerInterceptor{&guard{log: log}},
+		Interceptors: []interceptor.WorkerInterceptor{Guard(log)},
 		// An activity that waits or watches holds a place while it does, so there are many.
 		MaxConcurrentActivityExecutionSize: 256,
 		MaxConcurrentActivityTaskPollers:   4,
