@@ -124,7 +124,7 @@ func serves(t *testing.T, d *daemon.Daemon, requests *load.Generator, want strin
 			t.Errorf("%d answers came from %s, not from %s", n, label, want)
 		}
 	}
-	status, err := d.Cluster(t.Context(), prod)
+	status, err := d.API.Cluster(t.Context(), prod)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func serves(t *testing.T, d *daemon.Daemon, requests *load.Generator, want strin
 	if len(status.Groups) > 2 || len(known) > 6 {
 		t.Errorf("%d server groups and %d machines are there, want at most 2 and 6", len(status.Groups), len(known))
 	}
-	instances, err := d.Instances(t.Context())
+	instances, err := d.API.Instances(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,6 +61,3 @@ func (d *Daemon) SlipwayTo(ctx context.Context, out io.Writer, args ...string) (
 	}
 	return r, err
 }
-
-// Address is where the API is, in the form that --server and $SLIPWAY_SERVER take.
-func (d *Daemon) Address() string { return "unix:" + d.socket() }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,15 +12,16 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/slipway-sh/slipway/client"
 )
 
 // Daemon is a slipwayd on a data directory. Start, Kill and Stop are for one goroutine; the rest is safe for concurrent use.
 type Daemon struct {
 	Programs Programs
 	Data     string // the data directory, absolute
-	HTTP     *http.Client
+	API      *client.Client
 
-	log    *os.File
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process has been waited for
 }
@@ -37,16 +36,12 @@ func New(programs Programs, data string) (*Daemon, error) {
 		return nil, err
 	}
 	d := &Daemon{Programs: programs, Data: data}
-	d.HTTP = &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", d.socket())
-		},
-		DisableKeepAlives: true, // slipwayd comes and goes
-	}}
-	return d, nil
+	d.API, err = client.New(d.Address())
+	return d, err
 }
 
-func (d *Daemon) socket() string { return filepath.Join(d.Data, "slipwayd.sock") }
+// Address is where the API is, in the form that --server and $SLIPWAY_SERVER take.
+func (d *Daemon) Address() string { return "unix:" + filepath.Join(d.Data, "slipwayd.sock") }
 
 // LogPath is the file that slipwayd's own output goes to. It lies beside the data directory and outlives it.
 func (d *Daemon) LogPath() string { return d.Data + ".log" }
@@ -66,7 +61,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 	}
 	d.cmd, d.exited = cmd, make(chan struct{})
 	go func(exited chan struct{}) {
-		cmd.Wait()
+		_ = cmd.Wait() // how it ended stands in ProcessState
 		close(exited)
 	}(d.exited)
 	if err := d.ready(ctx); err != nil {
@@ -83,7 +78,7 @@ func (d *Daemon) ready(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if err := d.Get(ctx, "/healthz", nil); err == nil {
+		if health, err := d.API.Health(ctx); err == nil && health.Ready {
 			return nil
 		}
 		select {
@@ -155,16 +150,13 @@ func (d *Daemon) Destroy() error {
 
 // killStranger ends a slipwayd that someone else left running on our data directory, if there is one.
 func (d *Daemon) killStranger() error {
-	text, err := os.ReadFile(filepath.Join(d.Data, "slipwayd.lock"))
-	if err != nil {
+	text, _ := os.ReadFile(filepath.Join(d.Data, "slipwayd.lock"))
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	if !runsOn(pid, d.Data) {
 		return nil
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || !runsOn(pid, d.Data) {
-		return nil
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		return nil
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("cannot end process %d on %s: %w", pid, d.Data, err)
 	}
 	for deadline := time.Now().Add(patience); runsOn(pid, d.Data); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -187,10 +179,11 @@ func (d *Daemon) LogTail(lines int) string {
 		return ""
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.Size() > 64<<10 {
-		file.Seek(-64<<10, io.SeekEnd)
+	info, err := file.Stat()
+	if err != nil {
+		return ""
 	}
-	text, _ := io.ReadAll(file)
+	text, _ := io.ReadAll(io.NewSectionReader(file, max(0, info.Size()-64<<10), 64<<10))
 	all := strings.Split(strings.TrimSpace(string(text)), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }

@@ -17,9 +17,13 @@ import (
 // Programs is the directory with the finished programs, as `make build` fills it.
 type Programs string
 
-// Slipwayd, Slipway and Hello return the paths of the programs; Hello that of a release of examples/hello.
-func (p Programs) Slipwayd() string            { return filepath.Join(string(p), "slipwayd") }
-func (p Programs) Slipway() string             { return filepath.Join(string(p), "slipway") }
+// Slipwayd returns the path of slipwayd.
+func (p Programs) Slipwayd() string { return filepath.Join(string(p), "slipwayd") }
+
+// Slipway returns the path of slipway.
+func (p Programs) Slipway() string { return filepath.Join(string(p), "slipway") }
+
+// Hello returns the path of a release of examples/hello.
 func (p Programs) Hello(release string) string { return filepath.Join(string(p), "hello", release) }
 
 // Built returns the programs that $SLIPWAY_BIN names, or else builds them here, once at a time however many test binaries
@@ -41,7 +45,7 @@ func Built(ctx context.Context) (Programs, error) {
 	if err := lock.Lock(); err != nil {
 		return "", fmt.Errorf("cannot lock %s: %w", lock.Path(), err)
 	}
-	defer lock.Unlock()
+	defer lock.Close()
 	if out, err := exec.CommandContext(ctx, "make", "-C", root, "build").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cannot build the programs: %w\n%s", err, out)
 	}

@@ -32,7 +32,7 @@ func NewForTest(t *testing.T) *Daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("/tmp", "sw") // t.TempDir is too long for sockets
+	dir, err := os.MkdirTemp("/tmp", "sw") //nolint:usetesting // t.TempDir is too long for sockets
 	if err != nil {
 		t.Fatal(err)
 	}

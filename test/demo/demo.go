@@ -116,12 +116,14 @@ func open(o Options, out io.Writer) (*Demo, func(), error) {
 		return nil, nil, err
 	}
 	lock := flock.New(dir + ".lock")
-	if held, err := lock.TryLock(); err != nil || !held {
-		return nil, nil, fmt.Errorf("another demo is running in %s (%v)", dir, err)
+	if held, err := lock.TryLock(); err != nil {
+		return nil, nil, fmt.Errorf("cannot lock %s: %w", lock.Path(), err)
+	} else if !held {
+		return nil, nil, fmt.Errorf("another demo is running in %s", dir)
 	}
 	d := &Demo{options: o, out: out}
 	d.daemon, err = daemon.New(daemon.Programs(bin), filepath.Join(dir, "data"))
-	return d, func() { lock.Unlock() }, err
+	return d, func() { _ = lock.Close() }, err
 }
 
 // clear stops and removes everything a demo in this directory has made, in this process or in one that was killed.

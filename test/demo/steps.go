@@ -141,7 +141,7 @@ func (d *Demo) shipThroughKill(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if deployment.State != slipway.DeploymentSucceeded {
-		return "", fmt.Errorf("deployment %s ended as %s: %v", deployment.ID, deployment.State, deployment.Error)
+		return "", fmt.Errorf("deployment %s ended as %s: %w", deployment.ID, deployment.State, deployment.Error)
 	}
 	if _, err := d.serves(ctx, "v5"); err != nil {
 		return "", err
@@ -212,7 +212,7 @@ func (d *Demo) serves(ctx context.Context, release string) (string, error) {
 	if err := d.answers(ctx, d.hello, "hello "+release+" from "); err != nil {
 		return "", err
 	}
-	status, err := d.daemon.Cluster(ctx, prod)
+	status, err := d.daemon.API.Cluster(ctx, prod)
 	if err != nil {
 		return "", err
 	}
@@ -237,8 +237,11 @@ func (d *Demo) answers(ctx context.Context, port int, text string) error {
 		}
 		body, err := io.ReadAll(res.Body)
 		res.Body.Close()
-		if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(string(body), text) {
-			return fmt.Errorf("port %d answered %s %q (%v), want %q", port, res.Status, body, err, text)
+		if err != nil {
+			return err
+		}
+		if res.StatusCode != http.StatusOK || !strings.Contains(string(body), text) {
+			return fmt.Errorf("port %d answered %s %q, want %q", port, res.Status, body, text)
 		}
 	}
 	return nil

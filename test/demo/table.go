@@ -48,9 +48,9 @@ func (m *margin) Write(text []byte) (int, error) {
 	defer m.mu.Unlock()
 	for line := range bytes.Lines(text) {
 		if !m.inLine {
-			io.WriteString(m.out, "   │ ")
+			fmt.Fprint(m.out, "   │ ")
 		}
-		m.out.Write(line)
+		fmt.Fprintf(m.out, "%s", line)
 		m.inLine = line[len(line)-1] != '\n'
 	}
 	return len(text), nil

@@ -83,7 +83,7 @@ func newDemo(t *testing.T) demo {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/slipway-sh/slipway/test/demo").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	parent, err := os.MkdirTemp("/tmp", "sw")
+	parent, err := os.MkdirTemp("/tmp", "sw") //nolint:usetesting // t.TempDir is too long for sockets
 	if err != nil {
 		t.Fatal(err)
 	}
