@@ -8,6 +8,8 @@ import (
 	"hash"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/slipway-sh/slipway"
 )
 
@@ -18,14 +20,20 @@ type blob struct {
 	file  *os.File // nil once committed or discarded
 	hash  hash.Hash
 	size  int64
+
+	durable bool  // on disk when committed
+	pushed  int64 // bytes the kernel has been told to write to disk
 }
 
-func (s *Store) newBlob(ctx context.Context) (*blob, error) {
+// pushStep is how many bytes of a durable blob are gathered before the disk starts on them, while the next are being hashed.
+const pushStep = 4 << 20
+
+func (s *Store) newBlob(ctx context.Context, durable bool) (*blob, error) {
 	f, err := os.CreateTemp(s.ingest(), "blob-")
 	if err != nil {
 		return nil, s.writeError("a blob", err)
 	}
-	return &blob{ctx: ctx, store: s, file: f, hash: sha256.New()}, nil
+	return &blob{ctx: ctx, store: s, file: f, hash: sha256.New(), durable: durable}, nil
 }
 
 // Write appends. It fails once the context is done, so that whatever copies into a blob ends soon after.
@@ -36,13 +44,18 @@ func (b *blob) Write(p []byte) (int, error) {
 	n, err := b.file.Write(p)
 	b.hash.Write(p[:n])
 	b.size += int64(n)
+	if b.durable && b.size-b.pushed >= pushStep {
+		// Only a hint: commit waits for all of it and sees the errors.
+		_ = unix.SyncFileRange(int(b.file.Fd()), b.pushed, b.size-b.pushed, unix.SYNC_FILE_RANGE_WRITE)
+		b.pushed = b.size
+	}
 	return n, err
 }
 
 func (b *blob) digest() slipway.Digest { return slipway.DigestFromSum(b.hash.Sum(nil)) }
 
 // commit stores the blob under its digest. Another writer may have stored the same meanwhile: either file has the same content.
-func (b *blob) commit(durable bool) error {
+func (b *blob) commit() error {
 	d := b.digest()
 	fail := func(err error) error { return b.store.writeError("blob "+d.Short(), err) }
 	if err := b.ctx.Err(); err != nil {
@@ -51,7 +64,7 @@ func (b *blob) commit(durable bool) error {
 	if err := b.file.Chmod(0o444); err != nil {
 		return fail(err)
 	}
-	if durable {
+	if b.durable {
 		if err := b.file.Sync(); err != nil {
 			return fail(err)
 		}
@@ -65,7 +78,7 @@ func (b *blob) commit(durable bool) error {
 	}
 	b.file = nil
 	b.store.verified.Store(d, nil)
-	if !durable {
+	if !b.durable {
 		return nil
 	}
 	return b.store.syncBlobs()

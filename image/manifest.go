@@ -127,7 +127,7 @@ func (s *Store) putJSON(ctx context.Context, mediaType string, v any) (specs.Des
 	if ok, err := s.has(slipway.Digest(desc.Digest)); err != nil || ok {
 		return desc, err
 	}
-	b, err := s.newBlob(ctx)
+	b, err := s.newBlob(ctx, true)
 	if err != nil {
 		return specs.Descriptor{}, err
 	}
@@ -135,7 +135,7 @@ func (s *Store) putJSON(ctx context.Context, mediaType string, v any) (specs.Des
 	if _, err := b.Write(text); err != nil {
 		return specs.Descriptor{}, s.writeError("the image", err)
 	}
-	return desc, b.commit(true)
+	return desc, b.commit()
 }
 
 func (s *Store) getJSON(ctx context.Context, d slipway.Digest, v any) error {

@@ -101,7 +101,7 @@ func (s *Store) PutBlob(ctx context.Context, want slipway.Digest, size int64, r 
 	if err := s.room("blob "+want.Short(), size); err != nil {
 		return err
 	}
-	b, err := s.newBlob(ctx)
+	b, err := s.newBlob(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (s *Store) PutBlob(ctx context.Context, want slipway.Digest, size int64, r 
 	if got := b.digest(); got != want {
 		return slipway.Errorf(slipway.Invalid, "cannot store blob %s: the content has the digest %s", want, got)
 	}
-	return b.commit(false)
+	return b.commit()
 }
 
 // OpenBlob implements [slipway.Blobs].

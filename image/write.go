@@ -47,7 +47,7 @@ func (s *Store) writeErofs(ctx context.Context, root *node) (slipway.Digest, int
 	if err := s.room("the layer", plan.size); err != nil {
 		return "", 0, err
 	}
-	b, err := s.newBlob(ctx)
+	b, err := s.newBlob(ctx, true)
 	if err != nil {
 		return "", 0, err
 	}
@@ -58,7 +58,7 @@ func (s *Store) writeErofs(ctx context.Context, root *node) (slipway.Digest, int
 		}
 		return "", 0, s.writeError("the layer", err)
 	}
-	if err := b.commit(true); err != nil {
+	if err := b.commit(); err != nil {
 		return "", 0, err
 	}
 	return b.digest(), b.size, nil
