@@ -121,3 +121,15 @@ func BenchmarkLayer(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkImage writes the manifest of another image each time.
+func BenchmarkImage(b *testing.B) {
+	s := newStore(b)
+	image := anImage(b, s)
+	for b.Loop() {
+		image.Service.Port++
+		if _, err := s.WriteImage(b.Context(), image); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

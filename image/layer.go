@@ -19,7 +19,7 @@ var errGrew = errors.New("it is longer than it said")
 
 const (
 	maxLinks   = 40      // symbolic links followed for one path, as in Linux
-	maxEntries = 2 << 20 // of a layer; keeps a hostile archive from eating the memory
+	maxEntries = 1 << 20 // of a layer; keeps a hostile archive from eating the memory
 	maxXattrs  = 60 << 10
 	maxBytes   = 8 << 40 // what 32-bit block numbers can address, with room to spare
 )

@@ -73,7 +73,7 @@ func (s *Store) BlobPath(d slipway.Digest) string {
 
 // Missing implements [slipway.Blobs].
 func (s *Store) Missing(ctx context.Context, digests []slipway.Digest) ([]slipway.Digest, error) {
-	var missing []slipway.Digest
+	missing := []slipway.Digest{}
 	for _, d := range digests {
 		if err := ctx.Err(); err != nil {
 			return nil, err

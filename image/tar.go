@@ -125,11 +125,11 @@ func (l *Layer) take(ctx context.Context, r io.Reader) (opener, int64, error) {
 
 // readError makes the error of an archive that cannot be read: Invalid unless something else than its bytes is the reason.
 func (l *Layer) readError(what string, err error) error {
-	var path *fs.PathError
+	var fault *fs.PathError
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), slipway.CodeOf(err) != slipway.Internal:
 		return err
-	case errors.As(err, &path):
+	case errors.As(err, &fault):
 		return fmt.Errorf("read %s: %w", what, err)
 	}
 	return slipway.Errorf(slipway.Invalid, "cannot read the %s: %w", what, err)
