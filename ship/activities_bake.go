@@ -1,0 +1,201 @@
+package ship
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/bake"
+	"github.com/slipway-sh/slipway/check"
+)
+
+const (
+	// startWithin is how long a machine under test may take to become healthy.
+	startWithin = time.Minute
+	// workerStays is how long a machine under test that has no port must live to count as started.
+	workerStays = time.Second
+)
+
+// Built is an image that is baked and not registered yet.
+type Built struct {
+	Image slipway.Image `json:"image"`
+	Spec  slipway.Spec  `json:"spec"`
+}
+
+// BuildImage makes the layers and the image. After each layer the bake is stored, so that a new try tells only of layers that the last
+// did not have.
+func (a *Activities) BuildImage(ctx context.Context, in BakeInput) (Built, error) {
+	req, err := a.request(ctx, in.Request)
+	if err != nil {
+		return Built{}, err
+	}
+	b, err := a.Store.Bake(ctx, in.Bake.ID)
+	if slipway.CodeOf(err) == slipway.NotFound {
+		b = in.Bake
+		if err := a.Store.PutBake(ctx, b); err != nil {
+			return Built{}, err
+		}
+		a.bakeEvent(ctx, b, slipway.BakeStarted, "baking "+b.Application, true)
+	} else if err != nil {
+		return Built{}, err
+	}
+	told := len(b.Layers)
+	b.Layers = nil
+	var layers []slipway.LayerInfo
+	for _, step := range bake.Steps(req.Spec) {
+		lines := newLines(func(text string) { a.bakeEvent(context.WithoutCancel(ctx), b, slipway.BakeOutput, text, false) })
+		layer, err := a.Baker.Layer(ctx, req, step, layers, lines)
+		lines.Close()
+		if err != nil {
+			return Built{}, err
+		}
+		layers = append(layers, layer.LayerInfo)
+		b.Layers = append(b.Layers, layer)
+		if len(b.Layers) <= told {
+			continue
+		}
+		if err := a.Store.PutBake(ctx, b); err != nil {
+			return Built{}, err
+		}
+		a.bakeEvent(ctx, b, slipway.BakeLayer, layerLine(layer), false)
+	}
+	image, err := a.Baker.Image(ctx, req, layers)
+	return Built{Image: image, Spec: req.Spec}, err
+}
+
+// TestImage boots a throw-away machine from the image and runs all tests against it. The error is nil when a test fails: the report
+// says so. The machine is gone when it returns.
+func (a *Activities) TestImage(ctx context.Context, in BakeInput, image slipway.Image, tests []slipway.Test) (slipway.TestReport, error) {
+	start := time.Now()
+	id := testMachine(in.Bake)
+	defer a.terminate(context.WithoutCancel(ctx), id)
+	_, err := a.Provider.Launch(ctx, slipway.MachineSpec{
+		ID: id, Owner: "bake " + in.Bake.ID, Image: image.Digest, Service: image.Service, Expires: start.Add(testTime),
+	})
+	if err != nil {
+		return slipway.TestReport{}, err
+	}
+	report := slipway.TestReport{Passed: true, Results: []slipway.TestResult{}}
+	add := func(result slipway.TestResult) {
+		report.Results = append(report.Results, result)
+		message := fmt.Sprintf("%s passed in %s", result.Name, result.Took.Round(time.Millisecond))
+		if !result.Passed {
+			report.Passed = false
+			message = fmt.Sprintf("%s failed: %s", result.Name, result.Detail)
+		}
+		a.bakeEvent(ctx, in.Bake, slipway.BakeTest, message, false)
+	}
+	instance, err := a.started(ctx, id, image.Service)
+	switch code := slipway.CodeOf(err); {
+	case code == slipway.Failed || code == slipway.DeadlinePast:
+		add(slipway.TestResult{Name: "start", Detail: slipway.MessageOf(err), Took: time.Since(start)})
+	case err != nil:
+		return slipway.TestReport{}, err
+	default:
+		for _, test := range tests {
+			result := check.Run(ctx, a.Provider, instance, image.Service, test)
+			if ctx.Err() != nil {
+				return slipway.TestReport{}, ctx.Err() // a test that was broken off has not failed
+			}
+			add(result)
+		}
+	}
+	if !report.Passed {
+		report.Log = check.Log(ctx, a.Provider, id)
+	}
+	report.Took = time.Since(start)
+	return report, nil
+}
+
+// started returns the machine once it is healthy; one without a port must stay so for a moment.
+func (a *Activities) started(ctx context.Context, id string, service slipway.Service) (slipway.Instance, error) {
+	instance, err := check.Instance(ctx, a.Provider, id, time.Now().Add(startWithin))
+	if err == nil && service.Port == 0 {
+		err = check.Stays(ctx, a.Provider, id, time.Now().Add(workerStays))
+	}
+	return instance, err
+}
+
+// FinishBake registers the image, if there is one, stores the bake in its final state and returns it.
+func (a *Activities) FinishBake(ctx context.Context, in BakeInput, out BakeOutcome) (slipway.Bake, error) {
+	b, err := a.Store.Bake(ctx, in.Bake.ID)
+	switch {
+	case slipway.CodeOf(err) == slipway.NotFound:
+		b = in.Bake
+	case err != nil:
+		return b, err
+	case b.State.Done():
+		return b, nil // an earlier try did it and its reply was lost
+	}
+	if out.State == slipway.BakeAborted {
+		a.terminate(ctx, testMachine(in.Bake)) // the tests may have been broken off with slipwayd down
+	}
+	b.State, b.Tests, b.Error, b.Finished = out.State, out.Report, out.Error, time.Now().UTC()
+	if out.Report != nil && !out.Report.Passed {
+		b.Error = slipway.Errorf(slipway.Failed, "cannot register the image of %s: %s", b.Application, firstFailure(out.Report))
+	}
+	if out.Image != nil && (out.State == slipway.BakeSucceeded || out.Report != nil) {
+		image := *out.Image
+		image.State, image.Tests = slipway.ImageReady, out.Report
+		if out.State != slipway.BakeSucceeded {
+			image.State = slipway.ImageFailed
+		}
+		if err := a.Store.PutImage(ctx, image); err != nil {
+			return b, err
+		}
+		b.Image = image.Digest
+	}
+	if b.State == slipway.BakeSucceeded {
+		// Only now, so that a bake that fails changes nobody's policy.
+		if err := a.Store.PutApplication(ctx, *out.Spec); err != nil {
+			return b, err
+		}
+	}
+	if err := a.Store.PutBake(ctx, b); err != nil {
+		return b, err
+	}
+	message := fmt.Sprintf("image %s is ready", b.Image.Short())
+	if b.Error != nil {
+		message = b.Error.Error()
+	}
+	a.bakeEvent(ctx, b, slipway.BakeFinished, message, true)
+	return b, nil
+}
+
+// terminate removes a machine under test. One that it cannot remove the provider does when it expires.
+func (a *Activities) terminate(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, briefly)
+	defer cancel()
+	if err := a.Provider.Terminate(ctx, id); err != nil {
+		a.Log.Warn("cannot remove a test machine", "instance", id, "error", err)
+	}
+}
+
+func (a *Activities) bakeEvent(ctx context.Context, b slipway.Bake, kind slipway.EventKind, message string, whole bool) {
+	e := slipway.Event{Time: time.Now().UTC(), Kind: kind, Message: message, Application: b.Application, Execution: b.Execution, Bake: b.ID}
+	if whole {
+		e.Data, _ = json.Marshal(b) // a Bake always can be
+	}
+	publish(ctx, a.Store, a.Bus, a.Log, e)
+}
+
+// testMachine returns the ID of the machine a bake's image is tested on: always the same, so that a new try finds it.
+func testMachine(b slipway.Bake) string { return derivedID("i-", "test "+b.ID) }
+
+func firstFailure(report *slipway.TestReport) string {
+	for _, result := range report.Results {
+		if !result.Passed {
+			return "test " + result.Name + " failed: " + result.Detail
+		}
+	}
+	return "its tests failed"
+}
+
+func layerLine(l slipway.LayerBake) string {
+	if l.Cached {
+		return l.Step + ": cached"
+	}
+	return fmt.Sprintf("%s: built in %s, %.1f MB", l.Step, l.Took.Round(time.Millisecond), float64(l.Size)/1e6)
+}

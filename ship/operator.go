@@ -1,0 +1,312 @@
+package ship
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/deploy"
+)
+
+// Temporal is what is needed of a client.Client.
+type Temporal interface {
+	ExecuteWorkflow(ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
+	GetWorkflow(ctx context.Context, workflowID, runID string) client.WorkflowRun
+	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	CancelWorkflow(ctx context.Context, workflowID, runID string) error
+}
+
+// Config is what an [Operator] works with.
+type Config struct {
+	Temporal Temporal
+	Store    slipway.Store
+	Bus      slipway.Bus
+	Blobs    slipway.Blobs
+	Provider slipway.Provider
+	Baker    Baker
+	Log      *slog.Logger
+	// NewID returns a new ID with the prefix; nil for random ones.
+	NewID func(prefix string) string
+}
+
+// Operator implements [slipway.Operator] on Temporal.
+type Operator struct {
+	Config
+}
+
+// NewOperator returns an operator. It starts nothing.
+func NewOperator(c Config) *Operator {
+	if c.NewID == nil {
+		c.NewID = randomID
+	}
+	return &Operator{c}
+}
+
+// Bake implements [slipway.Operator].
+func (o *Operator) Bake(ctx context.Context, req slipway.BakeRequest) (slipway.Bake, error) {
+	if err := req.Validate(); err != nil {
+		return slipway.Bake{}, err
+	}
+	in, err := o.accept(ctx, req)
+	if err != nil {
+		return slipway.Bake{}, err
+	}
+	id, err := o.start(ctx, bakeStart(in.Bake), bakeWorkflow, in)
+	var running *underWay
+	if errors.As(err, &running) {
+		id, err = running.id, nil // joined
+	}
+	if err != nil {
+		return slipway.Bake{}, err
+	}
+	return recorded(ctx, func() (slipway.Bake, error) { return o.Store.Bake(ctx, id) })
+}
+
+// Ship implements [slipway.Operator].
+func (o *Operator) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.Execution, error) {
+	if err := req.Validate(); err != nil {
+		return slipway.Execution{}, err
+	}
+	in, err := o.accept(ctx, req.BakeRequest)
+	if err != nil {
+		return slipway.Execution{}, err
+	}
+	x := slipway.Execution{
+		ID: o.NewID("x-"), Application: req.Spec.Application, Environments: req.Environments, State: slipway.ExecutionRunning,
+		Bake: in.Bake.ID, Deployments: []string{}, Started: in.Bake.Started,
+	}
+	in.Bake.Execution = x.ID
+	if _, err := o.start(ctx, shipStart(x), shipWorkflow, ShipInput{Execution: x, Bake: in}); err != nil {
+		return slipway.Execution{}, err
+	}
+	return recorded(ctx, func() (slipway.Execution, error) { return o.Store.Execution(ctx, x.ID) })
+}
+
+// Deploy implements [slipway.Operator].
+func (o *Operator) Deploy(ctx context.Context, req slipway.DeployRequest) (slipway.Deployment, error) {
+	if err := req.Validate(); err != nil {
+		return slipway.Deployment{}, err
+	}
+	d, err := deploy.PlanDeploy(ctx, o.Store, req)
+	if err != nil {
+		return slipway.Deployment{}, err
+	}
+	return o.deploy(ctx, d)
+}
+
+// Rollback implements [slipway.Operator].
+func (o *Operator) Rollback(ctx context.Context, req slipway.RollbackRequest) (slipway.Deployment, error) {
+	if err := req.Validate(); err != nil {
+		return slipway.Deployment{}, err
+	}
+	d, err := deploy.PlanRollback(ctx, o.Store, o.Provider, req)
+	if err != nil {
+		return slipway.Deployment{}, err
+	}
+	return o.deploy(ctx, d)
+}
+
+// Abort implements [slipway.Operator].
+func (o *Operator) Abort(ctx context.Context, id string) error {
+	wish := slipway.Event{Time: time.Now(), Kind: slipway.AbortRequested, Message: "abort of " + id + " requested"}
+	var workflow string
+	var done bool
+	switch {
+	case strings.HasPrefix(id, "b-"):
+		b, err := o.Store.Bake(ctx, id)
+		if err != nil {
+			return err
+		}
+		workflow, done = bakeWorkflowID(b.Key), b.State.Done()
+		wish.Application, wish.Execution, wish.Bake = b.Application, b.Execution, id
+	case strings.HasPrefix(id, "d-"):
+		d, err := o.Store.Deployment(ctx, id)
+		if err != nil {
+			return err
+		}
+		workflow, done = deploy.WorkflowID(d.Cluster), d.State.Done()
+		wish.Application, wish.Environment, wish.Execution, wish.Deployment = d.Cluster.Application, d.Cluster.Environment, d.Execution, id
+	case strings.HasPrefix(id, "x-"):
+		x, err := o.Store.Execution(ctx, id)
+		if err != nil {
+			return err
+		}
+		workflow, done = id, x.State.Done()
+		wish.Application, wish.Execution = x.Application, id
+	default:
+		return slipway.Errorf(slipway.NotFound, "cannot abort %q: want the ID of a bake (b-…), a deployment (d-…) or an execution (x-…)", id)
+	}
+	if done {
+		return nil
+	}
+	of, run, err := o.running(ctx, workflow)
+	if err != nil || of != id {
+		return err // nil if it is over, and what runs under that name now is another
+	}
+	if err := o.Temporal.CancelWorkflow(ctx, workflow, run); err != nil && !isNotFound(err) {
+		return fmt.Errorf("cancel workflow %s: %w", workflow, err)
+	}
+	publish(ctx, o.Store, o.Bus, o.Log, wish)
+	return nil
+}
+
+// deploy starts d and stores it.
+func (o *Operator) deploy(ctx context.Context, d slipway.Deployment) (slipway.Deployment, error) {
+	d.ID, d.State, d.Step, d.Undo, d.Started = o.NewID("d-"), slipway.DeploymentRunning, "accepted", []slipway.Undo{}, time.Now().UTC()
+	_, err := o.start(ctx, deploy.StartOptions(d), deploy.WorkflowName, d)
+	var running *underWay
+	if errors.As(err, &running) {
+		return slipway.Deployment{}, occupied(d, running.id)
+	}
+	if err != nil {
+		return slipway.Deployment{}, err
+	}
+	// The workflow stores it too, whichever is first, so that it is stored even if this process ends here. The loser of
+	// two at once has not come this far, and leaves no record.
+	return o.Store.CreateDeployment(ctx, d)
+}
+
+// accept checks that all files of the build context are there and stores the request.
+func (o *Operator) accept(ctx context.Context, req slipway.BakeRequest) (BakeInput, error) {
+	var digests []slipway.Digest
+	for _, entry := range req.Context {
+		if entry.Digest != "" {
+			digests = append(digests, entry.Digest)
+		}
+	}
+	missing, err := o.Blobs.Missing(ctx, digests)
+	if err != nil {
+		return BakeInput{}, err
+	}
+	for _, entry := range req.Context {
+		if len(missing) > 0 && entry.Digest == missing[0] {
+			return BakeInput{}, slipway.Errorf(slipway.Invalid, "cannot bake: %d files of the build context are not uploaded, %s among them", len(missing), entry.Path).At(entry.Path)
+		}
+	}
+	content, err := json.Marshal(req)
+	if err != nil {
+		return BakeInput{}, fmt.Errorf("store the request of a bake: %w", err)
+	}
+	digest := slipway.DigestOf(content)
+	if err := o.Blobs.PutBlob(ctx, digest, int64(len(content)), bytes.NewReader(content)); err != nil {
+		return BakeInput{}, err
+	}
+	return BakeInput{
+		Request: digest,
+		Bake: slipway.Bake{
+			ID: o.NewID("b-"), Key: slipway.DigestOf([]byte(string(o.Baker.Key(&req)) + " " + req.Version)),
+			Application: req.Spec.Application, Version: req.Version, State: slipway.BakeRunning, Started: time.Now().UTC(),
+		},
+	}, nil
+}
+
+// underWay is the error of starting a workflow under a name that is taken.
+type underWay struct{ id string }
+
+func (u *underWay) Error() string { return u.id + " is under way" }
+
+// start starts a workflow and returns the ID of its record. If another of the same name is under way the error is underWay.
+func (o *Operator) start(ctx context.Context, options client.StartWorkflowOptions, workflow string, input any) (string, error) {
+	for {
+		_, err := o.Temporal.ExecuteWorkflow(ctx, options, workflow, input)
+		var taken *serviceerror.WorkflowExecutionAlreadyStarted
+		if !errors.As(err, &taken) {
+			if err != nil {
+				return "", fmt.Errorf("start workflow %s: %w", options.ID, err)
+			}
+			return options.Memo[deploy.MemoID].(string), nil
+		}
+		id, _, err := o.running(ctx, options.ID)
+		if err != nil {
+			return "", err
+		}
+		if id != "" {
+			return "", &underWay{id}
+		}
+		// It has ended in between.
+	}
+}
+
+// running returns the ID of the record and the run of the workflow that runs under a name, "" if none does.
+func (o *Operator) running(ctx context.Context, workflow string) (id, run string, err error) {
+	return running(ctx, o.Temporal, workflow)
+}
+
+func running(ctx context.Context, t Temporal, workflow string) (id, run string, err error) {
+	found, err := t.DescribeWorkflowExecution(ctx, workflow, "")
+	if isNotFound(err) {
+		return "", "", nil
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("look for workflow %s: %w", workflow, err)
+	}
+	info := found.GetWorkflowExecutionInfo()
+	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return "", "", nil
+	}
+	if err := converter.GetDefaultDataConverter().FromPayload(info.GetMemo().GetFields()[deploy.MemoID], &id); err != nil {
+		return "", "", fmt.Errorf("read the memo of workflow %s: %w", workflow, err)
+	}
+	return id, info.GetExecution().GetRunId(), nil
+}
+
+func occupied(d slipway.Deployment, by string) *slipway.Error {
+	return slipway.Errorf(slipway.Conflict, "cannot deploy %s to %s: deployment %s is under way; abort it with `slipway abort %s` or wait",
+		d.Cluster.Application, d.Cluster.Environment, by, by)
+}
+
+func isNotFound(err error) bool {
+	var missing *serviceerror.NotFound
+	return errors.As(err, &missing)
+}
+
+// How long and how often a record is looked for that a workflow just started is about to store.
+const (
+	recordWithin = 10 * time.Second
+	recordEvery  = 2 * time.Millisecond
+)
+
+// recorded returns what read does, once it is not NotFound any more. Only the workflow stores its record: a second hand could
+// overwrite what it has become meanwhile.
+func recorded[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, recordWithin)
+	defer cancel()
+	ticks := time.NewTicker(recordEvery)
+	defer ticks.Stop()
+	for {
+		record, err := read()
+		if slipway.CodeOf(err) != slipway.NotFound {
+			return record, err
+		}
+		select {
+		case <-ctx.Done():
+			return record, slipway.Errorf(slipway.Unavailable, "cannot tell whether the work began: its record is not there yet")
+		case <-ticks.C:
+		}
+	}
+}
+
+// publish stores an event and sends it to whoever listens. Work does not fail because it could not tell of itself.
+func publish(ctx context.Context, store slipway.Store, bus slipway.Bus, log *slog.Logger, e slipway.Event) {
+	stored, err := store.AppendEvent(ctx, e)
+	if err == nil {
+		err = bus.Publish(ctx, stored)
+	}
+	if err != nil {
+		log.Warn("cannot publish event", "kind", e.Kind, "error", err)
+	}
+}
+
+var _ slipway.Operator = (*Operator)(nil)
