@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 
-
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/image"
 )

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,7 +29,8 @@ func (b *Baker) planPackages(names []string, place string, below []slipway.Diges
 		defer b.removeWork(dir)
 		s := sandbox{
 			what: "install " + strings.Join(names, " "), place: place, below: below, timeout: packagesTimeout, trace: isTrace,
-			args: append([]string{"/bin/sh", tools + "/install"}, names...),
+			args:  append([]string{shell, tools + "/install"}, names...),
+			needs: []string{shell, "/usr/bin/apt-get"},
 			env: map[string]string{
 				"PATH": searchPath, "HOME": "/root", "LC_ALL": "C.UTF-8", sourceDateEpochName: sourceDateEpoch,
 				"DEBIAN_FRONTEND": "noninteractive", "DEBCONF_NONINTERACTIVE_SEEN": "true",
@@ -47,10 +49,9 @@ func (b *Baker) planPackages(names []string, place string, below []slipway.Diges
 }
 
 // installScript is what runs in the sandbox. Lists, archives and logs go to the tools directory, outside of the layer.
-const installScript = `
-command -v apt-get >/dev/null || exit 70
+var installScript = `
 apt="apt-get -q -y -c ` + tools + `/apt.conf"
-$apt update || exit 71
+$apt update || exit ` + strconv.Itoa(archiveStatus) + `
 exec $apt install --no-install-recommends -- "$@"
 `
 
@@ -100,16 +101,13 @@ func prepareInstall(ctx context.Context, dir string, s *sandbox) error {
 	return nil
 }
 
-// installError tells what the exit statuses of installScript mean.
+// archiveStatus is how installScript exits when an archive cannot be reached: that may pass.
+const archiveStatus = 71
+
+// installError tells what the exit status of installScript means.
 func installError(err error) error {
 	var exit *exitError
-	if !errors.As(err, &exit) {
-		return err
-	}
-	switch exit.status {
-	case 70:
-		return slipway.Errorf(slipway.Invalid, "cannot install packages: the layers below have no apt-get; write image.from: debian:<suite>").At(exit.err.Place)
-	case 71:
+	if errors.As(err, &exit) && exit.status == archiveStatus {
 		e := *exit.err
 		e.Code = slipway.Unavailable
 		return &e

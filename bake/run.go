@@ -9,8 +9,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
-
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/container"
@@ -67,13 +67,17 @@ func (b *Baker) prepareRun(ctx context.Context, dir, name string, script slipway
 	if s.network {
 		s.useHostNetwork()
 	}
-	interpreted, err := isExecutable(filepath.Join(toolDir, script.Path))
-	if err != nil {
-		return err
-	}
 	s.args = []string{path.Join(tools, script.Path)}
-	if !interpreted {
-		s.args = append([]string{"/bin/sh"}, s.args...)
+	interpreter, err := interpreterOf(filepath.Join(toolDir, script.Path))
+	switch {
+	case err != nil:
+		return err
+	case interpreter == "":
+		interpreter = shell
+		s.args = append([]string{shell}, s.args...)
+	}
+	if interpreter != native {
+		s.needs = append(s.needs, interpreter)
 	}
 	return nil
 }
@@ -89,19 +93,31 @@ func (s *sandbox) useHostNetwork() {
 	}
 }
 
-// isExecutable reports whether the kernel knows how to run the file at p: a program, or a script that names its interpreter.
-func isExecutable(p string) (bool, error) {
+// native stands for the interpreter of a program: there is none.
+const native = "the machine"
+
+// interpreterOf returns the program that the file at p says it is for in its first line, native for a program, and "" if it does not say.
+func interpreterOf(p string) (string, error) {
 	f, err := os.Open(p)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	defer f.Close()
-	head := make([]byte, 4)
+	head := make([]byte, 256) // the kernel reads no more either
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return false, err
+		return "", err
 	}
-	return bytes.HasPrefix(head[:n], []byte("#!")) || bytes.Equal(head[:n], []byte("\x7fELF")), nil
+	if bytes.HasPrefix(head[:n], []byte("\x7fELF")) {
+		return native, nil
+	}
+	line, _, _ := strings.Cut(string(head[:n]), "\n")
+	said, ok := strings.CutPrefix(line, "#!")
+	words := strings.Fields(said)
+	if !ok || len(words) == 0 {
+		return "", nil
+	}
+	return words[0], nil
 }
 
 // layOut writes entries of the context below dir, parents first. What the entries name stays inside: a context is a client's word.
@@ -146,4 +162,3 @@ func (b *Baker) layOutFile(ctx context.Context, root *os.Root, e slipway.Context
 	_, err = io.Copy(f, r)
 	return errors.Join(err, f.Chmod(os.FileMode(e.Mode&0o777)), f.Close())
 }
-

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/container"
@@ -22,6 +23,7 @@ type sandbox struct {
 	place   string // in the specification
 	below   []slipway.Digest
 	args    []string
+	needs   []string // programs the layers below must have
 	env     map[string]string
 	dir     string // working directory
 	network bool   // the host's, or else only loopback
@@ -34,6 +36,8 @@ type sandbox struct {
 
 // tools is where a sandbox shows what it needs and the image does not have. /dev is the sandbox's own: no directory has to be made.
 const tools = "/dev/slipway"
+
+const shell = "/bin/sh"
 
 // sandboxPIDs is enough for any build, and not for a script that forks without end to take the host with it.
 const sandboxPIDs = 8192
@@ -53,7 +57,9 @@ func (b *Baker) run(ctx context.Context, dir string, s sandbox, out io.Writer) (
 	if err := b.mounts.Overlay(ctx, root, append(s.below[:len(s.below):len(s.below)], targets), upper, filepath.Join(dir, "overlay")); err != nil {
 		return "", 0, err
 	}
-	err = b.execute(ctx, runtime, dir, root, s, out)
+	if err = s.inspect(root); err == nil {
+		err = b.execute(ctx, runtime, dir, root, s, out)
+	}
 	if uerr := b.mounts.Unmount(root); err == nil {
 		err = uerr
 	}
@@ -82,6 +88,35 @@ func (b *Baker) mountTargets(ctx context.Context, s sandbox) (slipway.Digest, er
 		return nil
 	})
 	return digest, err
+}
+
+// inspect looks at the root file system the sandbox is about to run on. Invalid if it lacks a program that is needed.
+func (s *sandbox) inspect(root string) error {
+	for _, program := range s.needs {
+		if !exists(root, program) {
+			return slipway.Errorf(slipway.Invalid, "cannot %s: the layers below have no %s; write image.from: debian:<suite>, or add a layer that brings it", s.what, program).At(s.place)
+		}
+	}
+	if exists(root, shell) {
+		// The runtime reads output and errors by a pipe each: one for both keeps the order in which they were printed.
+		s.args = append([]string{shell, "-c", `exec "$@" 2>&1`, "sh"}, s.args...)
+	}
+	return nil
+}
+
+// exists reports whether there is a file at p in the tree at root, links followed as a process with that root would.
+func exists(root, p string) bool {
+	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(dir)
+	file, err := unix.Openat2(dir, p, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	if err != nil {
+		return false
+	}
+	unix.Close(file)
+	return true
 }
 
 func (b *Baker) execute(ctx context.Context, runtime *container.Runtime, dir, root string, s sandbox, out io.Writer) error {

@@ -224,4 +224,3 @@ func firstOf(a, b string) string {
 	}
 	return b
 }
-
