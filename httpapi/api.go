@@ -1,0 +1,136 @@
+// Package httpapi serves Slipway's HTTP API: the records of the store, the live state of machines and load balancers, and
+// the long work an operator does. It knows the domain's interfaces alone. The API describes itself at /openapi.json.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// Config is what the API serves.
+type Config struct {
+	Store    slipway.Store
+	Bus      slipway.Bus
+	Blobs    slipway.Blobs
+	Operator slipway.Operator
+	Provider slipway.Provider
+	Pools    Pools
+	Log      *slog.Logger // hears of internal errors, which callers are not shown
+	Version  string       // of slipwayd
+}
+
+// New returns the API's handler. It trusts whoever can connect, so it belongs on a unix socket or on the loopback; there it
+// refuses what a web page of another origin sends. The server round it sets the limits on time: none on writing, since
+// events and logs are streams.
+func New(cfg Config) http.Handler {
+	handler, _ := build(cfg)
+	return handler
+}
+
+type api struct {
+	Config
+	clusters clusters
+}
+
+func build(cfg Config) (http.Handler, *huma.OpenAPI) {
+	a := &api{Config: cfg}
+	if a.Log == nil {
+		a.Log = slog.New(slog.DiscardHandler)
+	}
+	a.clusters = clusters{store: cfg.Store, provider: cfg.Provider, pools: cfg.Pools, log: a.Log}
+	mux := http.NewServeMux()
+	h := humago.New(mux, a.description())
+	for _, r := range a.routes() {
+		r.register(a, h, r.operation())
+	}
+	return guard(unknown(mux)), h.OpenAPI()
+}
+
+// access says who may use a route, once there are people and tokens to tell apart.
+type access string
+
+const (
+	open  access = "open"  // anyone who can connect
+	read  access = "read"  // sees, and changes nothing
+	write access = "write" // makes, changes or ends something
+)
+
+// route is one line of the API's table.
+type route struct {
+	method  string
+	path    string
+	access  access
+	id      string
+	summary string
+	about   string
+	handler
+}
+
+// routes is the API.
+func (a *api) routes() []route {
+	return []route{
+		{"GET", "/healthz", open, "health", "Is slipwayd ready?", "Answers as soon as slipwayd serves.", get(a.health)},
+
+		{"POST", "/v1/blobs/missing", read, "missingBlobs", "Which blobs must be uploaded?", "Returns those of the given digests that are not stored yet.", post(a.missingBlobs)},
+		{"PUT", "/v1/blobs/{digest}", write, "putBlob", "Upload a blob", "Stores the request's body under its digest. A body with another digest is refused, and nothing is kept of it. Uploading again changes nothing.", upload(a.putBlob)},
+
+		{"POST", "/v1/bakes", write, "bake", "Bake an image", "Starts a bake and the tests of its image, and returns at once. A bake with the same inputs that is under way is joined. The files of the context must have been uploaded as blobs.", accept(a.bake)},
+		{"GET", "/v1/bakes", read, "listBakes", "List bakes", "Newest first.", get(a.listBakes)},
+		{"GET", "/v1/bakes/{id}", read, "getBake", "Show a bake", "", get(a.getBake)},
+
+		{"POST", "/v1/executions", write, "ship", "Ship: bake, test and deploy", "Starts a bake and then deploys its image to the environments one after the other. Returns at once.", accept(a.ship)},
+		{"GET", "/v1/executions/{id}", read, "getExecution", "Show an execution", "", get(a.getExecution)},
+
+		{"POST", "/v1/deployments", write, "deploy", "Deploy an image", "Moves a cluster to an image by its environment's strategy. Returns at once. A conflict while another deployment of the cluster is under way.", accept(a.deploy)},
+		{"POST", "/v1/rollbacks", write, "rollback", "Roll back", "Moves a cluster back to what it ran before. Returns at once.", accept(a.rollback)},
+		{"GET", "/v1/deployments", read, "listDeployments", "List deployments", "Newest first.", get(a.listDeployments)},
+		{"GET", "/v1/deployments/{id}", read, "getDeployment", "Show a deployment", "", get(a.getDeployment)},
+
+		{"POST", "/v1/abort/{id}", write, "abort", "Abort a bake, deployment or execution", "Ends it and undoes what it did. Returns when the wish is recorded; no error if it is over already.", accept(a.abort)},
+
+		{"GET", "/v1/applications", read, "listApplications", "List applications", "As they were last baked.", get(a.listApplications)},
+		{"GET", "/v1/applications/{application}", read, "getApplication", "Show an application", "As it was last baked.", get(a.getApplication)},
+		{"GET", "/v1/images", read, "listImages", "List images", "Newest first.", get(a.listImages)},
+		{"GET", "/v1/images/{application}/{ref}", read, "getImage", "Show an image", "The one that is meant by a digest, at least six of its first digits, a version label, or \"latest\": the newest ready one.", get(a.getImage)},
+
+		{"GET", "/v1/clusters", read, "listClusters", "List clusters as they are now", "", get(a.listClusters)},
+		{"GET", "/v1/clusters/{application}/{environment}", read, "getCluster", "Show a cluster as it is now", "Its server groups and their instances, what the load balancer does, and the last deployment.", get(a.getCluster)},
+		{"GET", "/v1/instances", read, "listInstances", "List instances", "Every machine there is: of server groups and throw-aways.", get(a.listInstances)},
+		{"GET", "/v1/instances/{id}/logs", read, "instanceLogs", "Read an instance's log", "The last lines of its service's output, then, if asked to follow, what comes until the machine is gone.", stream(a.instanceLogs, "text/plain")},
+		{"DELETE", "/v1/instances/{id}", write, "terminateInstance", "Terminate an instance", "Stops it gracefully. One of a server group is replaced.", remove(a.terminateInstance)},
+
+		{"GET", "/v1/events", read, "events", "Read events, or follow them", "Oldest first. With \"Accept: text/event-stream\" what has happened is followed by what happens, without gaps; Last-Event-ID or after says where to resume.", stream(a.events, "application/json", "text/event-stream")},
+	}
+}
+
+func (a *api) description() huma.Config {
+	c := huma.DefaultConfig("Slipway", a.Version)
+	c.Info.Description = "Bakes applications into immutable machine images and rolls them out."
+	c.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
+	c.DocsPath = "" // it would load a viewer from somebody else's server
+	c.SchemasPath = ""
+	c.CreateHooks = nil // adds a $schema to every answer
+	c.RejectUnknownQueryParameters = true
+	c.Transformers = []huma.Transformer{problems}
+	register(c.Components.Schemas)
+	return c
+}
+
+type healthOutput struct {
+	Body struct {
+		Ready   bool   `json:"ready"`
+		Version string `json:"version" example:"0.1.0"`
+	}
+}
+
+func (a *api) health(context.Context, *struct{}) (*healthOutput, error) {
+	out := &healthOutput{}
+	out.Body.Ready, out.Body.Version = true, a.Version
+	return out, nil
+}

@@ -1,0 +1,156 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/slipway-sh/slipway"
+)
+
+const (
+	eventPage = 500 // events read from the store at once
+	// heartbeat is how often a silent stream shows that it lives, and looks into the store for what the bus may have lost.
+	heartbeat = 10 * time.Second
+)
+
+type eventsInput struct {
+	After       int64  `query:"after" minimum:"0" doc:"Only events with a greater seq."`
+	LastEventID int64  `header:"Last-Event-ID" minimum:"0" doc:"As after; what an EventSource sends when it connects again."`
+	Application string `query:"application" doc:"Only this application's."`
+	Environment string `query:"environment" doc:"Only this environment's."`
+	Execution   string `query:"execution" doc:"Only this execution's."`
+	Bake        string `query:"bake" doc:"Only this bake's."`
+	Deployment  string `query:"deployment" doc:"Only this deployment's."`
+	Limit       int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many; a stream has no bound."`
+	Accept      string `header:"Accept" hidden:"true"`
+}
+
+func (in *eventsInput) filter() slipway.EventFilter {
+	return slipway.EventFilter{
+		After: max(in.After, in.LastEventID), Application: in.Application, Environment: in.Environment,
+		Execution: in.Execution, Bake: in.Bake, Deployment: in.Deployment,
+	}
+}
+
+func (a *api) events(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
+	if strings.Contains(in.Accept, "text/event-stream") {
+		return a.followEvents(ctx, in.filter())
+	}
+	events, err := a.Store.Events(ctx, in.filter(), in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	if events == nil {
+		events = []slipway.Event{}
+	}
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		c.SetHeader("Content-Type", "application/json")
+		_ = json.NewEncoder(c.BodyWriter()).Encode(list[slipway.Event]{Items: events}) // the client may be gone
+	}}, nil
+}
+
+func (a *api) followEvents(ctx context.Context, filter slipway.EventFilter) (*huma.StreamResponse, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	live, err := a.Bus.Subscribe(ctx) // before the store is read: what happens in between comes twice rather than never
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		defer cancel()
+		f := follower{store: a.Store, filter: filter, out: newFlow(c, "text/event-stream")}
+		if err := f.run(ctx, live); err != nil && ctx.Err() == nil {
+			a.Log.Warn("a stream of events ends early", "error", err)
+		}
+	}}, nil
+}
+
+// follower sends events in the order of their seq, each once, without gaps. What it has seen is in filter.After.
+type follower struct {
+	store  slipway.Store
+	filter slipway.EventFilter
+	out    *flow
+}
+
+// run sends what the store has and then what comes, until live is closed or the client is gone.
+func (f *follower) run(ctx context.Context, live <-chan slipway.Event) error {
+	if err := f.catchUp(ctx); err != nil {
+		return err
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case e, ok := <-live:
+			if !ok {
+				return nil
+			}
+			if err := f.take(ctx, e); err != nil {
+				return err
+			}
+		case <-beat.C:
+			if err := f.catchUp(ctx); err != nil {
+				return err
+			}
+			if _, err := f.out.Write([]byte(": alive\n\n")); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// take handles an event of the bus. One that does not follow the last at once shows that others were lost, came out of
+// order, or were stored since the store was read: then the store has them all, e included.
+func (f *follower) take(ctx context.Context, e slipway.Event) error {
+	switch {
+	case e.Seq <= f.filter.After:
+		return nil
+	case e.Seq == f.filter.After+1:
+		return f.send(e)
+	}
+	if err := f.catchUp(ctx); err != nil {
+		return err
+	}
+	f.filter.After = max(f.filter.After, e.Seq) // those up to e that do not match are seen, too
+	return nil
+}
+
+// catchUp sends what the store has after the last.
+func (f *follower) catchUp(ctx context.Context) error {
+	for {
+		events, err := f.store.Events(ctx, f.filter, eventPage)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			if err := f.send(e); err != nil {
+				return err
+			}
+		}
+		if len(events) < eventPage {
+			return nil
+		}
+	}
+}
+
+// send marks e as seen and writes it if it is wanted.
+func (f *follower) send(e slipway.Event) error {
+	wanted := f.filter.Matches(e)
+	f.filter.After = e.Seq
+	if !wanted {
+		return nil
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f.out, "id: %d\nevent: %s\ndata: %s\n\n", e.Seq, e.Kind, data)
+	return err
+}

@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// maxBody bounds a JSON body. The context of a big application lists tens of thousands of files.
+const maxBody = 64 << 20
+
+// handler registers a function under an operation, and knows what is the same for all routes of its form.
+type handler struct {
+	register func(*api, huma.API, huma.Operation)
+	status   int
+	errors   []int
+	types    []string // of what is streamed
+	raw      bool     // the body is bytes
+}
+
+// function answers a request. Its errors become problems.
+type function[I, O any] func(context.Context, *I) (*O, error)
+
+// get answers 200.
+func get[I, O any](f function[I, O]) handler {
+	return form(f, handler{status: http.StatusOK, errors: []int{http.StatusNotFound}})
+}
+
+// post answers 200 to a question that does not fit into a query.
+func post[I, O any](f function[I, O]) handler { return form(f, handler{status: http.StatusOK}) }
+
+// accept answers 202: the work is durably accepted, and goes on.
+func accept[I, O any](f function[I, O]) handler {
+	return form(f, handler{status: http.StatusAccepted, errors: []int{http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}})
+}
+
+// remove answers 204.
+func remove[I any](f function[I, struct{}]) handler {
+	return form(f, handler{status: http.StatusNoContent, errors: []int{http.StatusNotFound}})
+}
+
+// upload answers 204 to a body of bytes.
+func upload[I any](f function[I, struct{}]) handler {
+	return form(f, handler{status: http.StatusNoContent, errors: []int{http.StatusServiceUnavailable}, raw: true})
+}
+
+// stream answers 200 with a body of one of the types that ends when it ends.
+func stream[I any](f function[I, huma.StreamResponse], types ...string) handler {
+	return form(f, handler{status: http.StatusOK, errors: []int{http.StatusNotFound}, types: types})
+}
+
+func form[I, O any](f function[I, O], h handler) handler {
+	h.register = func(a *api, to huma.API, op huma.Operation) {
+		huma.Register(to, op, func(ctx context.Context, in *I) (*O, error) {
+			out, err := f(ctx, in)
+			if err != nil {
+				return nil, a.fail(op.OperationID, err)
+			}
+			return out, nil
+		})
+	}
+	return h
+}
+
+// operation describes the route in OpenAPI's words.
+func (r route) operation() huma.Operation {
+	op := huma.Operation{
+		Method:        r.method,
+		Path:          r.path,
+		OperationID:   r.id,
+		Summary:       r.summary,
+		Description:   r.about,
+		DefaultStatus: r.status,
+		Errors:        r.errors,
+		MaxBodyBytes:  maxBody,
+		Extensions:    map[string]any{"x-access": string(r.access)},
+	}
+	bytes := &huma.Schema{Type: huma.TypeString, Format: "binary"}
+	if r.raw {
+		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: bytes}}}
+	}
+	if len(r.types) > 0 {
+		content := make(map[string]*huma.MediaType)
+		for _, t := range r.types {
+			content[t] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+		}
+		op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: content}}
+	}
+	return op
+}
+
+// list is the form of every answer that lists something.
+type list[T any] struct {
+	Items []T `json:"items" nullable:"false"`
+}
+
+type listOutput[T any] struct{ Body list[T] }
+
+type output[T any] struct{ Body T }
+
+// listed answers with items, and [] where there are none.
+func listed[T any](items []T, err error) (*listOutput[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	if items == nil {
+		items = []T{}
+	}
+	return &listOutput[T]{Body: list[T]{Items: items}}, nil
+}
+
+// found answers with one thing.
+func found[T any](thing T, err error) (*output[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &output[T]{Body: thing}, nil
+}

@@ -1,0 +1,127 @@
+package httpapi
+
+import (
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// register tells huma of the domain's types whose JSON is not what their Go type says. They cannot say it themselves: the
+// domain does not know huma.
+func register(r huma.Registry) {
+	alias[slipway.Duration, durationSchema](r)
+	alias[slipway.Size, sizeSchema](r)
+	alias[slipway.Strategy, strategySchema](r)
+	alias[slipway.Digest, digestSchema](r)
+	alias[slipway.Code, codeSchema](r)
+	alias[slipway.BakeState, bakeStateSchema](r)
+	alias[slipway.ImageState, imageStateSchema](r)
+	alias[slipway.DeploymentState, deploymentStateSchema](r)
+	alias[slipway.DeploymentKind, deploymentKindSchema](r)
+	alias[slipway.ExecutionState, executionStateSchema](r)
+	alias[slipway.InstanceState, instanceStateSchema](r)
+	alias[slipway.TargetMode, targetModeSchema](r)
+	alias[slipway.UndoKind, undoKindSchema](r)
+	alias[huma.ErrorModel, Problem](r) // what huma describes every error as
+}
+
+func alias[T, As any](r huma.Registry) {
+	r.RegisterTypeAlias(reflect.TypeFor[T](), reflect.TypeFor[As]())
+}
+
+// The types below stand in for the domain's; see register.
+type (
+	durationSchema        struct{}
+	sizeSchema            struct{}
+	strategySchema        struct{}
+	digestSchema          struct{}
+	codeSchema            struct{}
+	bakeStateSchema       struct{}
+	imageStateSchema      struct{}
+	deploymentStateSchema struct{}
+	deploymentKindSchema  struct{}
+	executionStateSchema  struct{}
+	instanceStateSchema   struct{}
+	targetModeSchema      struct{}
+	undoKindSchema        struct{}
+)
+
+func (durationSchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Description: "A duration in Go's form.", Examples: []any{"1m30s"}}
+}
+
+func (sizeSchema) Schema(huma.Registry) *huma.Schema {
+	number := map[string]any{"type": "integer"}
+	return either("The number of instances: one number for all three, or an object.", number, map[string]any{
+		"type":                 "object",
+		"properties":           map[string]any{"min": number, "desired": number, "max": number},
+		"additionalProperties": false,
+	})
+}
+
+func (strategySchema) Schema(huma.Registry) *huma.Schema {
+	options := map[string]any{}
+	for _, name := range slipway.Strategies {
+		options[string(name)] = map[string]any{"type": []string{"object", "null"}}
+	}
+	return either("How traffic moves from one server group to the next: a name, or an object with the name as its only key and options as its value.",
+		map[string]any{"type": "string", "enum": slipway.Strategies},
+		map[string]any{"type": "object", "properties": options, "additionalProperties": false})
+}
+
+// either describes a type of several forms. That is for readers: huma's check of it would only say that no form fits, where
+// the type's own UnmarshalJSON says what is wrong.
+func either(description string, forms ...any) *huma.Schema {
+	return &huma.Schema{Description: description, Extensions: map[string]any{"oneOf": forms}}
+}
+
+func (digestSchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Description: "A SHA-256 in OCI form: sha256: and 64 lower-case hex digits."}
+}
+
+func (codeSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.Invalid, slipway.NotFound, slipway.Conflict, slipway.Refused, slipway.Unprepared, slipway.Corrupt, slipway.Failed,
+		slipway.DeadlinePast, slipway.Unavailable, slipway.Internal, slipway.ClosedByAbort)
+}
+
+func (bakeStateSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.BakeRunning, slipway.BakeSucceeded, slipway.BakeFailed, slipway.BakeAborted)
+}
+
+func (imageStateSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.ImageUntested, slipway.ImageReady, slipway.ImageFailed)
+}
+
+func (deploymentStateSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.DeploymentRunning, slipway.DeploymentSucceeded, slipway.DeploymentRolledBack, slipway.DeploymentAborted, slipway.DeploymentNeedsAttention)
+}
+
+func (deploymentKindSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.KindDeploy, slipway.KindRollback)
+}
+
+func (executionStateSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.ExecutionRunning, slipway.ExecutionSucceeded, slipway.ExecutionFailed, slipway.ExecutionAborted)
+}
+
+func (instanceStateSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.InstanceStarting, slipway.InstanceHealthy, slipway.InstanceUnhealthy, slipway.InstanceStopping, slipway.InstanceDead)
+}
+
+func (targetModeSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.Active, slipway.Standby, slipway.Off)
+}
+
+func (undoKindSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.UndoDestroyGroup, slipway.UndoRestoreRoute)
+}
+
+func enum[T ~string](values ...T) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeString}
+	for _, v := range values {
+		s.Enum = append(s.Enum, string(v))
+	}
+	return s
+}
