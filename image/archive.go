@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -146,7 +147,7 @@ func (a *archive) add(name string, n *node) error {
 
 // place names the entry in the error of the layer.
 func (a *archive) place(name string, err error) error {
-	if e, ok := err.(*slipway.Error); ok {
+	if e := (*slipway.Error)(nil); errors.As(err, &e) {
 		return e.At("archive entry " + printable(name))
 	}
 	return err

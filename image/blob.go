@@ -89,8 +89,8 @@ func (b *blob) discard() {
 	if b.file == nil {
 		return
 	}
-	b.file.Close() // fails if commit closed it already
-	os.Remove(b.file.Name())
+	b.file.Close()               // fails if commit closed it already
+	_ = os.Remove(b.file.Name()) // what stays is swept by the next Open
 	b.file = nil
 }
 

@@ -60,7 +60,11 @@ func stack(t testing.TB, s *Store, layers ...slipway.Digest) string {
 	for _, d := range layers {
 		dirs = append([]string{mount(t, "erofs", s.BlobPath(d), "")}, dirs...)
 	}
-	return mount(t, "overlay", "overlay", "lowerdir="+strings.Join(dirs, ":")+":"+t.TempDir())
+	nothing := t.TempDir() // overlayfs wants two directories, or an upper one
+	if err := os.Chmod(nothing, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return mount(t, "overlay", "overlay", "lowerdir="+strings.Join(append(dirs, nothing, t.TempDir()), ":"))
 }
 
 // listing describes a tree, an entry a line: what a program in the machine can see of it.

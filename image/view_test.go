@@ -159,6 +159,56 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
+// TestRandomChanges does random things to mounted overlays and wants the layers made of them to show the same.
+func TestRandomChanges(t *testing.T) {
+	names := []string{"a", "b", "c"}
+	rapid.Check(t, func(rt *rapid.T) {
+		var broken string
+		t.Run("", func(t *testing.T) { // so that what is mounted goes away before the next
+			s := newStore(t)
+			var layers []slipway.Digest
+			for range rapid.IntRange(1, 4).Draw(rt, "layers") {
+				upper, work := t.TempDir(), t.TempDir()
+				if err := os.Chmod(upper, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				dir := mount(t, "overlay", "overlay", "lowerdir="+stack(t, s, layers...)+",upperdir="+upper+",workdir="+work+",redirect_dir=off,metacopy=off")
+				for range rapid.IntRange(0, 12).Draw(rt, "changes") {
+					path := func(label string) string {
+						return filepath.Join(append([]string{dir}, rapid.SliceOfN(rapid.SampledFrom(names), 1, 3).Draw(rt, label)...)...)
+					}
+					// What cannot be done, such as a file below a file, is no change.
+					switch p := path("path"); rapid.IntRange(0, 7).Draw(rt, "change") {
+					case 0, 1:
+						_ = os.MkdirAll(p, 0o755)
+					case 2, 3:
+						_ = os.WriteFile(p, []byte(rapid.StringN(0, 9, 20).Draw(rt, "content")), 0o644)
+					case 4:
+						_ = os.RemoveAll(p)
+					case 5:
+						_ = os.Symlink(rapid.SampledFrom(names).Draw(rt, "target"), p)
+					case 6:
+						_ = os.Rename(p, path("to"))
+					case 7:
+						_ = unix.Fchmodat(unix.AT_FDCWD, p, rapid.Uint32Range(0, 0o7777).Draw(rt, "mode"), 0)
+					}
+				}
+				layers = append(layers, layer(t, s, nil, func(l *Layer) error { return l.AddOverlay(t.Context(), upper, nil) }))
+				if diff := cmp.Diff(listing(t, dir), listing(t, stack(t, s, layers...))); diff != "" {
+					broken = diff
+				}
+				wantView(t, s, layers)
+			}
+			if t.Failed() {
+				broken += " (see above)"
+			}
+		})
+		if broken != "" {
+			rt.Fatal(broken)
+		}
+	})
+}
+
 // wantView fails unless the reader of stacked layers sees what the kernel sees.
 func wantView(t testing.TB, s *Store, layers []slipway.Digest) {
 	t.Helper()
