@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-sh/slipway"
+)
+
+type abortOptions struct {
+	f  *Factory
+	id string
+}
+
+var workForm = regexp.MustCompile(`^[bdx]-[A-Za-z0-9_-]+$`)
+
+func newAbort(f *Factory, runF func(context.Context, *abortOptions) error) *cobra.Command {
+	o := &abortOptions{f: f}
+	return &cobra.Command{
+		Use:   "abort ID",
+		Short: "End a bake, a deployment or a ship, and undo what it did",
+		Long: `End a bake (b-…), a deployment (d-…) or a whole ship (x-…) and undo what it did. It returns when
+slipwayd has recorded the wish; "slipway events --follow" shows it come true. Work that is over
+already is left as it is.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.id = args[0]
+			if runF != nil {
+				return runF(c.Context(), o)
+			}
+			return abortRun(c.Context(), o)
+		},
+	}
+}
+
+func abortRun(ctx context.Context, o *abortOptions) error {
+	if !workForm.MatchString(o.id) {
+		return slipway.Errorf(slipway.Invalid, "cannot abort %q: want the id of a bake (b-…), a deployment (d-…) or a ship (x-…)", o.id)
+	}
+	c, err := o.f.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, stop := o.f.interruptible(ctx)
+	defer stop()
+	if err := c.Abort(ctx, o.id); err != nil {
+		return err
+	}
+	if o.f.json {
+		return o.f.printJSON(map[string]string{"id": o.id})
+	}
+	_, err = fmt.Fprintf(o.f.Out, "%s is told to end\n", o.id)
+	return err
+}

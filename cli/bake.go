@@ -1,0 +1,194 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/client"
+	"github.com/slipway-sh/slipway/manifest"
+)
+
+type bakeOptions struct {
+	f       *Factory
+	file    string
+	version string
+	wait    waitFlags
+}
+
+func newBake(f *Factory, runF func(context.Context, *bakeOptions) error) *cobra.Command {
+	o := &bakeOptions{f: f}
+	c := &cobra.Command{
+		Use:   "bake",
+		Short: "Bake and test an image",
+		Long: `Send slipwayd the files that slipway.yaml names, as far as it lacks them, and have it bake an
+image and test that on a real machine. Only an image that passes can be deployed.
+
+--json prints the bake as it ended, and nothing before.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if runF != nil {
+				return runF(c.Context(), o)
+			}
+			return bakeRun(c.Context(), o)
+		},
+	}
+	fileFlag(c, &o.file)
+	versionFlag(c, &o.version)
+	o.wait.add(c)
+	return c
+}
+
+func versionFlag(c *cobra.Command, version *string) {
+	c.Flags().StringVar(version, "version", "", "label of the image: CI's build key or a release's name (default $SLIPWAY_VERSION)")
+}
+
+func bakeRun(ctx context.Context, o *bakeOptions) error {
+	if err := o.wait.check(); err != nil {
+		return err
+	}
+	c, err := o.f.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	view := o.f.progress()
+	bake, m, err := startBake(ctx, o, c, view)
+	if err != nil {
+		view.close()
+		return err
+	}
+	if o.wait.noWait {
+		view.close()
+		return o.f.printID(bake.ID, bake)
+	}
+	bake, err = newWaiter(o.f, c, view, bake.ID, o.wait).bake(ctx, bake.ID)
+	view.close()
+	if err != nil {
+		return err
+	}
+	if o.f.json {
+		if err := o.f.printJSON(bake); err != nil {
+			return err
+		}
+		return bakeOutcome(bake, m)
+	}
+	if err := bakeOutcome(bake, m); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(o.f.Out, baked(bake))
+	return err
+}
+
+func startBake(ctx context.Context, o *bakeOptions, c *client.Client, view progress) (slipway.Bake, *manifest.Manifest, error) {
+	ctx, stop := o.f.interruptible(ctx)
+	defer stop()
+	req, m, err := prepare(ctx, o.f, c, view, o.file, o.version)
+	if err != nil {
+		return slipway.Bake{}, nil, err
+	}
+	bake, err := c.Bake(ctx, req)
+	if err != nil {
+		return bake, m, m.Locate(err)
+	}
+	return bake, m, nil
+}
+
+// prepare reads slipway.yaml, collects the context, uploads what slipwayd lacks, and returns what to ask for.
+func prepare(ctx context.Context, f *Factory, c *client.Client, view progress, file, version string) (slipway.BakeRequest, *manifest.Manifest, error) {
+	m, err := manifest.Load(file)
+	if err != nil {
+		return slipway.BakeRequest{}, nil, err
+	}
+	if version == "" {
+		version = f.Env("SLIPWAY_VERSION")
+	}
+	if version != "" {
+		if err := slipway.ValidateVersion(version); err != nil {
+			return slipway.BakeRequest{}, nil, err
+		}
+	}
+	entries, err := m.Context(ctx)
+	if err != nil {
+		return slipway.BakeRequest{}, nil, err
+	}
+	root, err := os.OpenRoot(m.Dir)
+	if err != nil {
+		return slipway.BakeRequest{}, nil, err
+	}
+	defer root.Close()
+	if _, err := c.UploadContext(ctx, root.FS(), entries, view.upload); err != nil {
+		return slipway.BakeRequest{}, nil, err
+	}
+	return slipway.BakeRequest{Spec: m.Spec, Context: entries, Version: version}, m, nil
+}
+
+// printID prints what --no-wait does: the id alone, or with --json the record.
+func (f *Factory) printID(id string, record any) error {
+	if f.json {
+		return f.printJSON(record)
+	}
+	_, err := fmt.Fprintln(f.Out, id)
+	return err
+}
+
+// bakeOutcome returns nil if the bake succeeded, and otherwise what to tell, with places in the manifest's lines.
+func bakeOutcome(b slipway.Bake, m *manifest.Manifest) error {
+	switch b.State {
+	case slipway.BakeSucceeded:
+		return nil
+	case slipway.BakeAborted:
+		return &outcome{exitAborted, "aborted: bake " + b.ID}
+	}
+	text := "bake " + b.ID + " failed"
+	if b.Error != nil {
+		text += ": " + reason(b.Error, m)
+	}
+	if b.Tests != nil && !b.Tests.Passed {
+		for _, r := range b.Tests.Results {
+			if !r.Passed {
+				text += "\n  test " + r.Name + ": " + r.Detail
+			}
+		}
+		if b.Tests.Log != "" {
+			text += "\n  the service's last lines:\n    " + strings.ReplaceAll(strings.TrimSpace(b.Tests.Log), "\n", "\n    ")
+		}
+	}
+	return &outcome{exitBakeFailed, text}
+}
+
+// reason returns the text of a record's error; places in the spec become lines if there is a manifest.
+func reason(e *slipway.Error, m *manifest.Manifest) string {
+	if m == nil {
+		return e.Error()
+	}
+	return m.Locate(e).Error()
+}
+
+// baked says what a good bake made.
+func baked(b slipway.Bake) string {
+	var size int64
+	cached := 0
+	for _, l := range b.Layers {
+		size += l.Size
+		if l.Cached {
+			cached++
+		}
+	}
+	text := fmt.Sprintf("%s: baked %s, %s in %d layers, %d of them cached", b.Application, labels{b.Image: b.Version}.of(b.Image), bytes(size), len(b.Layers), cached)
+	if b.Tests != nil && len(b.Tests.Results) > 0 {
+		text += fmt.Sprintf(", %d tests passed", len(b.Tests.Results))
+	}
+	return text + ", after " + seconds(max(b.Finished.Sub(b.Started), time.Duration(0)))
+}
+
+func environmentsOf(spec slipway.Spec) string {
+	return strings.Join(slices.Sorted(maps.Keys(spec.Environments)), ", ")
+}

@@ -1,0 +1,49 @@
+// Package cli is the command line: a client of slipwayd's API that starts at once, tells what happens while it waits, and
+// ends with an exit status that says what came of it. One file holds one verb.
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/slipway-sh/slipway/client"
+)
+
+// Factory is what a command works with. Nothing in it is made before a command asks for it.
+type Factory struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Terminal bool                // Out is a terminal and In is too: a person watches and can be asked
+	Width    func() int          // of the terminal, in letters
+	Env      func(string) string // os.Getenv
+	Signals  <-chan os.Signal    // SIGINT and SIGTERM
+	Version  string
+
+	server  string // --server
+	json    bool   // --json
+	running bool   // the command line was understood
+}
+
+// client returns a client of the slipwayd that --server or SLIPWAY_SERVER names.
+func (f *Factory) client() (*client.Client, error) {
+	return client.New(cmp.Or(f.server, f.Env("SLIPWAY_SERVER"), client.DefaultServer))
+}
+
+// errInterrupted says that a signal ended a command that leaves nothing behind.
+var errInterrupted = errors.New("interrupted")
+
+// interruptible returns a context that a signal cancels, for work that may simply stop.
+func (f *Factory) interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-f.Signals:
+			cancel(errInterrupted)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// printJSON prints v, indented.
+func (f *Factory) printJSON(v any) error {
+	e := json.NewEncoder(f.Out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// table prints rows in columns below their headings.
+func (f *Factory) table(headings []string, rows [][]string) error {
+	w := tabwriter.NewWriter(f.Out, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{headings}, rows...) {
+		if _, err := io.WriteString(w, strings.TrimRight(strings.Join(row, "\t"), "\t")+"\n"); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// age says how long ago t was.
+func age(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	switch d := max(time.Since(t), 0); {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}
+
+// seconds says how long something took: "0.35 s", "12.4 s", "3m12s".
+func seconds(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+// bytes says how large something is.
+func bytes(n int64) string {
+	for _, unit := range []string{"GB", "MB", "kB"} {
+		size := map[string]int64{"GB": 1e9, "MB": 1e6, "kB": 1e3}[unit]
+		if n >= size {
+			return fmt.Sprintf("%.1f %s", float64(n)/float64(size), unit)
+		}
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// labels maps images to what people call them.
+type labels map[slipway.Digest]string
+
+func labelsOf(images []slipway.Image) labels {
+	l := labels{}
+	for _, i := range images {
+		l[i.Digest] = i.Version
+	}
+	return l
+}
+
+// of returns the version label with the digest's first digits, or these alone.
+func (l labels) of(d slipway.Digest) string {
+	if v := l[d]; v != "" {
+		return v + " (" + d.Short() + ")"
+	}
+	return d.Short()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

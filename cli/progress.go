@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/client"
+)
+
+// progress shows work while it goes on. Methods are safe for concurrent use.
+type progress interface {
+	event(e slipway.Event)
+	upload(u client.Upload)
+	say(text string) // a line of its own
+	close()          // nothing is shown after it
+}
+
+// progress returns how to show work: alive on a terminal, a line an event elsewhere, not at all with --json.
+func (f *Factory) progress() progress {
+	switch {
+	case f.json:
+		return silent{}
+	case f.Terminal && f.Env("TERM") != "dumb":
+		return newLive(f)
+	}
+	return &plain{out: f.Out}
+}
+
+type silent struct{}
+
+func (silent) event(slipway.Event)  {}
+func (silent) upload(client.Upload) {}
+func (silent) say(string)           {}
+func (silent) close()               {}
+
+// plain prints "12:00:01.123 deploy d-…: text".
+type plain struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (p *plain) event(e slipway.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for line := range strings.SplitSeq(strings.TrimRight(e.Message, "\n"), "\n") {
+		fmt.Fprintf(p.out, "%s %s: %s\n", e.Time.Local().Format("15:04:05.000"), subject(e), line)
+	}
+}
+
+func (p *plain) upload(u client.Upload) {
+	if u.FilesTotal > 0 && u.Files == u.FilesTotal {
+		p.say(uploaded(u))
+	}
+}
+
+func (p *plain) say(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.out, "%s %s\n", time.Now().Format("15:04:05.000"), text)
+}
+
+func (p *plain) close() {}
+
+// subject says which work an event is of: "deploy d-…".
+func subject(e slipway.Event) string {
+	switch {
+	case e.Deployment != "":
+		return "deploy " + e.Deployment
+	case e.Bake != "":
+		return "bake " + e.Bake
+	case e.Execution != "":
+		return "ship " + e.Execution
+	}
+	return string(e.Kind)
+}
+
+func uploaded(u client.Upload) string {
+	what := fmt.Sprintf("%d files", u.Files)
+	if u.FilesTotal == 1 {
+		what = "1 file"
+	}
+	return fmt.Sprintf("uploaded %s, %s", what, bytes(u.Bytes))
+}
+
+// live draws finished steps as lines that stay, and the current step, with a spinner and its time, as a line that changes.
+type live struct {
+	mu      sync.Mutex
+	out     io.Writer
+	width   func() int
+	colour  bool
+	current string    // the step under way
+	detail  string    // what it printed last
+	since   time.Time // when it began
+	subject string    // whose steps are shown
+	frame   int
+	stop    chan struct{}
+	stopped sync.WaitGroup
+}
+
+const (
+	frames   = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+	interval = 100 * time.Millisecond // between two frames
+	erase    = "\r\x1b[K"
+	green    = "\x1b[32m"
+	red      = "\x1b[31m"
+	dim      = "\x1b[2m"
+	plainly  = "\x1b[0m"
+)
+
+func newLive(f *Factory) *live {
+	l := &live{out: f.Out, width: f.Width, colour: f.Env("NO_COLOR") == "", since: time.Now(), stop: make(chan struct{})}
+	l.stopped.Go(func() {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-l.stop:
+				return
+			case <-tick.C:
+				l.mu.Lock()
+				l.frame++
+				l.draw()
+				l.mu.Unlock()
+			}
+		}
+	})
+	return l
+}
+
+func (l *live) event(e slipway.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := subject(e); s != l.subject {
+		l.finish(green+"✓", time.Now())
+		l.subject = s
+		l.line(l.paint(dim, s))
+		l.since = e.Time
+	}
+	switch e.Kind {
+	case slipway.BakeOutput:
+		lines := strings.Split(strings.TrimSpace(e.Message), "\n")
+		l.detail = lines[len(lines)-1]
+	case slipway.BakeStarted, slipway.DeploymentStep, slipway.DeploymentStarted, slipway.ExecutionStarted, slipway.AbortRequested:
+		l.finish(green+"✓", e.Time)
+		l.current = e.Message
+	case slipway.BakeLayer, slipway.BakeTest, slipway.DeploymentShifted: // it is done already
+		if e.Kind == slipway.DeploymentShifted {
+			l.finish(green+"✓", e.Time)
+		}
+		l.current = e.Message
+		l.finish(green+"✓", e.Time)
+	case slipway.BakeFinished, slipway.DeploymentFinished, slipway.ExecutionFinished:
+		l.current, l.detail = "", "" // the command prints how it ended
+	default:
+		l.line("  " + l.paint(red, "!") + " " + e.Message)
+	}
+	l.draw()
+}
+
+func (l *live) upload(u client.Upload) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case u.FilesTotal == 0:
+		return
+	case u.Files == u.FilesTotal:
+		l.current = uploaded(u)
+		l.finish(green+"✓", time.Now())
+	default:
+		l.current = fmt.Sprintf("uploading %s of %s", bytes(u.Bytes), bytes(u.BytesTotal))
+	}
+}
+
+func (l *live) say(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.line(text)
+	l.draw()
+}
+
+func (l *live) close() {
+	close(l.stop)
+	l.stopped.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprint(l.out, erase)
+}
+
+// finish turns the current step, if there is one, into a line that stays.
+func (l *live) finish(sign string, at time.Time) {
+	if l.current != "" {
+		colour, sign := sign[:len(green)], sign[len(green):]
+		l.line("  " + l.paint(colour, sign) + " " + l.current + "  " + l.paint(dim, seconds(max(at.Sub(l.since), 0))))
+	}
+	l.current, l.detail, l.since = "", "", at
+}
+
+// line prints a line above the current step.
+func (l *live) line(text string) { fmt.Fprint(l.out, erase, text, "\n") }
+
+// draw draws the current step in what is left of the terminal's width.
+func (l *live) draw() {
+	if l.current == "" {
+		fmt.Fprint(l.out, erase)
+		return
+	}
+	spinner := []rune(frames)
+	text := l.current + "  " + seconds(max(time.Since(l.since), 0))
+	if l.detail != "" {
+		text += "  " + l.detail
+	}
+	fmt.Fprint(l.out, erase, "  ", string(spinner[l.frame%len(spinner)]), " ", cut(text, l.width()-5))
+}
+
+func (l *live) paint(colour, text string) string {
+	if !l.colour {
+		return text
+	}
+	return colour + text + plainly
+}
+
+// cut shortens text to n letters and drops what would move the cursor.
+func cut(text string, n int) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+	if n < 1 || utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	return string([]rune(text)[:n-1]) + "…"
+}

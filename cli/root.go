@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// Main runs the command line args and returns the exit status.
+func Main(ctx context.Context, f *Factory, args []string) int {
+	root := newRoot(f)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !f.running {
+		err = usageError{fmt.Errorf("cannot understand the command line: %w; see slipway --help", err)}
+	}
+	if err != nil {
+		f.report(err)
+	}
+	return exitOf(err)
+}
+
+func newRoot(f *Factory) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "slipway",
+		Short: "Deliver software as immutable machines",
+		Long: `Slipway bakes machine images from what CI built, tests them on real machines, and moves
+environments from one image to the next behind a load balancer, and back.
+
+In the directory of your slipway.yaml:
+
+  slipway ship prod           bake, test and deploy
+  slipway rollback hello prod bring back what ran before`,
+		Version:       f.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			f.running = true
+		},
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetIn(f.In)
+	root.SetOut(f.Out)
+	root.SetErr(f.Err)
+	root.PersistentFlags().StringVar(&f.server, "server", "", "where slipwayd is: unix:/path or http://host:port (default $SLIPWAY_SERVER, else unix:/var/lib/slipway/slipwayd.sock)")
+	root.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON: the API's own types; errors too, on stderr")
+	root.AddGroup(&cobra.Group{ID: "do", Title: "Work:"}, &cobra.Group{ID: "look", Title: "Look:"})
+	for _, c := range []*cobra.Command{newValidate(f, nil), newBake(f, nil), newShip(f, nil), newDeploy(f, nil), newRollback(f, nil), newAbort(f, nil)} {
+		c.GroupID = "do"
+		root.AddCommand(c)
+	}
+	for _, c := range []*cobra.Command{newStatus(f, nil), newImages(f, nil), newInstances(f, nil), newLogs(f, nil), newDeployments(f, nil), newEvents(f, nil)} {
+		c.GroupID = "look"
+		root.AddCommand(c)
+	}
+	root.AddCommand(newVersion(f), newExitCodes())
+	return root
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/client"
+	"github.com/slipway-sh/slipway/manifest"
+)
+
+type shipOptions struct {
+	bakeOptions
+	environments []string
+}
+
+func newShip(f *Factory, runF func(context.Context, *shipOptions) error) *cobra.Command {
+	o := &shipOptions{bakeOptions: bakeOptions{f: f}}
+	c := &cobra.Command{
+		Use:   "ship [ENVIRONMENT...]",
+		Short: "Bake, test and deploy: what CI calls",
+		Long: `Bake and test an image, then deploy it to the environments, one after the other, and stop at
+the first that fails. The environment may be left out if slipway.yaml defines only one.
+
+--json prints the execution as it ended, and nothing before.`,
+		Example: `  slipway ship
+  slipway ship staging prod --version "$CI_COMMIT_TAG"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			o.environments = append(args, o.environments...)
+			if runF != nil {
+				return runF(c.Context(), o)
+			}
+			return shipRun(c.Context(), o)
+		},
+	}
+	fileFlag(c, &o.file)
+	versionFlag(c, &o.version)
+	c.Flags().StringSliceVar(&o.environments, "env", nil, "environments, as another way to write them")
+	o.wait.add(c)
+	return c
+}
+
+func shipRun(ctx context.Context, o *shipOptions) error {
+	if err := o.wait.check(); err != nil {
+		return err
+	}
+	c, err := o.f.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	view := o.f.progress()
+	x, m, err := startShip(ctx, o, c, view)
+	if err != nil {
+		view.close()
+		return err
+	}
+	if o.wait.noWait {
+		view.close()
+		return o.f.printID(x.ID, x)
+	}
+	w := newWaiter(o.f, c, view, x.ID, o.wait)
+	x, err = w.execution(ctx, x.ID)
+	view.close()
+	if err != nil {
+		return err
+	}
+	if o.f.json {
+		if err := o.f.printJSON(x); err != nil {
+			return err
+		}
+	}
+	return shipOutcome(ctx, o.f, c, x, m)
+}
+
+func startShip(ctx context.Context, o *shipOptions, c *client.Client, view progress) (slipway.Execution, *manifest.Manifest, error) {
+	ctx, stop := o.f.interruptible(ctx)
+	defer stop()
+	m, err := manifest.Load(o.file)
+	if err != nil {
+		return slipway.Execution{}, nil, err
+	}
+	environments, err := chooseEnvironments(m.Spec, o.environments)
+	if err != nil {
+		return slipway.Execution{}, nil, err
+	}
+	req, m, err := prepare(ctx, o.f, c, view, o.file, o.version)
+	if err != nil {
+		return slipway.Execution{}, nil, err
+	}
+	x, err := c.Ship(ctx, slipway.ShipRequest{BakeRequest: req, Environments: environments})
+	if err != nil {
+		return x, m, m.Locate(err)
+	}
+	return x, m, nil
+}
+
+// chooseEnvironments returns those that were asked for, or the only one there is.
+func chooseEnvironments(spec slipway.Spec, asked []string) ([]string, error) {
+	known := slices.Sorted(maps.Keys(spec.Environments))
+	switch {
+	case len(known) == 0:
+		return nil, slipway.Errorf(slipway.Invalid, "cannot ship %s: its slipway.yaml defines no environments", spec.Application)
+	case len(asked) == 0 && len(known) == 1:
+		return known, nil
+	case len(asked) == 0:
+		return nil, usageError{fmt.Errorf("cannot choose among the environments: name one or more of %s", environmentsOf(spec))}
+	}
+	for i, name := range asked {
+		if !slices.Contains(known, name) {
+			return nil, slipway.Errorf(slipway.NotFound, "cannot ship to %q: slipway.yaml defines %s", name, environmentsOf(spec))
+		}
+		if slices.Contains(asked[:i], name) {
+			return nil, usageError{fmt.Errorf("cannot ship to %q twice", name)}
+		}
+	}
+	return asked, nil
+}
+
+// shipOutcome prints what an execution did, unless that was printed as JSON, and returns how it ended.
+func shipOutcome(ctx context.Context, f *Factory, c *client.Client, x slipway.Execution, m *manifest.Manifest) error {
+	ctx, stop := f.interruptible(ctx)
+	defer stop()
+	if x.Bake != "" {
+		b, err := c.GetBake(ctx, x.Bake)
+		if err != nil {
+			return err
+		}
+		if err := bakeOutcome(b, m); err != nil {
+			return err
+		}
+		if !f.json {
+			fmt.Fprintln(f.Out, baked(b))
+		}
+	}
+	for _, id := range x.Deployments {
+		d, err := c.Deployment(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := f.deploymentEnd(ctx, c, d); err != nil {
+			return err
+		}
+	}
+	switch {
+	case x.State == slipway.ExecutionSucceeded:
+		return nil
+	case x.State == slipway.ExecutionAborted:
+		return &outcome{exitAborted, "aborted: " + x.ID}
+	case x.Error != nil:
+		return m.Locate(x.Error)
+	}
+	return fmt.Errorf("%s ended as %s", x.ID, x.State)
+}
