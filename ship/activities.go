@@ -79,16 +79,16 @@ func (a *Activities) PlanDeployment(ctx context.Context, x slipway.Execution, re
 	return d, nil
 }
 
-// Occupied returns the error that says which deployment keeps d from starting.
-func (a *Activities) Occupied(ctx context.Context, d slipway.Deployment) (*slipway.Error, error) {
-	by, _, err := running(ctx, a.Temporal, deploy.WorkflowID(d.Cluster))
-	if err != nil {
-		return nil, err
+// Occupied returns nil once no other deployment keeps d from starting, or the error that says which one does.
+func (a *Activities) Occupied(ctx context.Context, d slipway.Deployment) error {
+	by, err := occupant(ctx, a.Temporal, deploy.WorkflowID(d.Cluster), func(id string) (bool, error) {
+		other, err := a.Store.Deployment(ctx, id)
+		return other.State.Done(), err
+	})
+	if err != nil || by == "" {
+		return err
 	}
-	if by == "" {
-		by = "another"
-	}
-	return occupied(d, by), nil
+	return occupied(d, by)
 }
 
 // RecordExecution stores the execution, and tells of it if it has begun just now.

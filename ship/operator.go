@@ -63,7 +63,10 @@ func (o *Operator) Bake(ctx context.Context, req slipway.BakeRequest) (slipway.B
 	if err != nil {
 		return slipway.Bake{}, err
 	}
-	id, err := o.start(ctx, bakeStart(in.Bake), bakeWorkflow, in)
+	id, err := o.start(ctx, bakeStart(in.Bake), bakeWorkflow, in, func(id string) (bool, error) {
+		b, err := o.Store.Bake(ctx, id)
+		return b.State.Done(), err
+	})
 	var running *underWay
 	if errors.As(err, &running) {
 		id, err = running.id, nil // joined
@@ -88,7 +91,7 @@ func (o *Operator) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.E
 		Bake: in.Bake.ID, Deployments: []string{}, Started: in.Bake.Started,
 	}
 	in.Bake.Execution = x.ID
-	if _, err := o.start(ctx, shipStart(x), shipWorkflow, ShipInput{Execution: x, Bake: in}); err != nil {
+	if _, err := o.start(ctx, shipStart(x), shipWorkflow, ShipInput{Execution: x, Bake: in}, nil); err != nil {
 		return slipway.Execution{}, err
 	}
 	return recorded(ctx, func() (slipway.Execution, error) { return o.Store.Execution(ctx, x.ID) })
@@ -151,7 +154,7 @@ func (o *Operator) Abort(ctx context.Context, id string) error {
 	if done {
 		return nil
 	}
-	of, run, err := o.running(ctx, workflow)
+	of, run, err := running(ctx, o.Temporal, workflow)
 	if err != nil || of != id {
 		return err // nil if it is over, and what runs under that name now is another
 	}
@@ -165,7 +168,10 @@ func (o *Operator) Abort(ctx context.Context, id string) error {
 // deploy starts d and stores it.
 func (o *Operator) deploy(ctx context.Context, d slipway.Deployment) (slipway.Deployment, error) {
 	d.ID, d.State, d.Step, d.Undo, d.Started = o.NewID("d-"), slipway.DeploymentRunning, "accepted", []slipway.Undo{}, time.Now().UTC()
-	_, err := o.start(ctx, deploy.StartOptions(d), deploy.WorkflowName, d)
+	_, err := o.start(ctx, deploy.StartOptions(d), deploy.WorkflowName, d, func(id string) (bool, error) {
+		other, err := o.Store.Deployment(ctx, id)
+		return other.State.Done(), err
+	})
 	var running *underWay
 	if errors.As(err, &running) {
 		return slipway.Deployment{}, occupied(d, running.id)
@@ -217,8 +223,9 @@ type underWay struct{ id string }
 
 func (u *underWay) Error() string { return u.id + " is under way" }
 
-// start starts a workflow and returns the ID of its record. If another of the same name is under way the error is underWay.
-func (o *Operator) start(ctx context.Context, options client.StartWorkflowOptions, workflow string, input any) (string, error) {
+// start starts a workflow and returns the ID of its record. If another of the same name is under way the error is underWay; if
+// that one is over but for its last breath, as its record tells, it is waited for.
+func (o *Operator) start(ctx context.Context, options client.StartWorkflowOptions, workflow string, input any, over func(id string) (bool, error)) (string, error) {
 	for {
 		_, err := o.Temporal.ExecuteWorkflow(ctx, options, workflow, input)
 		var taken *serviceerror.WorkflowExecutionAlreadyStarted
@@ -228,22 +235,42 @@ func (o *Operator) start(ctx context.Context, options client.StartWorkflowOption
 			}
 			return options.Memo[deploy.MemoID].(string), nil
 		}
-		id, _, err := o.running(ctx, options.ID)
+		id, err := occupant(ctx, o.Temporal, options.ID, over)
 		if err != nil {
 			return "", err
 		}
 		if id != "" {
 			return "", &underWay{id}
 		}
-		// It has ended in between.
 	}
 }
 
-// running returns the ID of the record and the run of the workflow that runs under a name, "" if none does.
-func (o *Operator) running(ctx context.Context, workflow string) (id, run string, err error) {
-	return running(ctx, o.Temporal, workflow)
+// occupant returns the ID of the record of the workflow that runs under a name and is not over, "" once the name is free. A
+// workflow that has stored its final record ends an instant later, and whoever has read the record finds the name free.
+func occupant(ctx context.Context, t Temporal, workflow string, over func(id string) (bool, error)) (string, error) {
+	id, run, err := running(ctx, t, workflow)
+	if err != nil || id == "" {
+		return "", err
+	}
+	done, err := over(id)
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return id, nil // it has only just begun
+	}
+	if err != nil {
+		return "", err
+	}
+	if !done {
+		return id, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, recordWithin)
+	defer cancel()
+	if err := t.GetWorkflow(ctx, workflow, run).Get(ctx, nil); err != nil && ctx.Err() != nil {
+		return id, nil
+	}
+	return "", nil
 }
 
+// running returns the ID of the record and the run of the workflow that runs under a name, "" if none does.
 func running(ctx context.Context, t Temporal, workflow string) (id, run string, err error) {
 	found, err := t.DescribeWorkflowExecution(ctx, workflow, "")
 	if isNotFound(err) {

@@ -107,15 +107,19 @@ func (s *shipment) deploy(ctx workflow.Context, request slipway.Digest, environm
 	if err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.PlanDeployment, s.x, request, environment).Get(ctx, &d); err != nil {
 		return err
 	}
-	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, deploy.ChildOptions(d)), deploy.WorkflowName, d)
-	if err := child.GetChildWorkflowExecution().Get(ctx, nil); temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		var taken slipway.Error
-		if err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.Occupied, d).Get(ctx, &taken); err != nil {
+	var child workflow.ChildWorkflowFuture
+	for {
+		child = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, deploy.ChildOptions(d)), deploy.WorkflowName, d)
+		err := child.GetChildWorkflowExecution().Get(ctx, nil)
+		if err == nil {
+			break
+		}
+		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}
-		return &taken
-	} else if err != nil {
-		return err
+		if err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.Occupied, d).Get(ctx, nil); err != nil {
+			return err
+		}
 	}
 	s.x.Deployments = append(s.x.Deployments, d.ID)
 	recorded := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.RecordExecution, s.x)

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"time"
 
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
@@ -46,14 +45,9 @@ func Tries(ctx workflow.Context, within time.Duration, tries int32) workflow.Con
 	})
 }
 
-// cached is how many workflows are kept in memory between two decisions; the others are replayed when they go on.
-const cached = 128
-
-// NewWorker returns slipwayd's worker, to register workflows and activities with and then start.
-func NewWorker(c client.Client, log *slog.Logger) worker.Worker {
-	worker.SetStickyWorkflowCacheSize(cached)
-	return worker.New(c, TaskQueue, WorkerOptions(log))
-}
+// CachedWorkflows is how many workflows slipwayd keeps in memory between two decisions, for worker.SetStickyWorkflowCacheSize;
+// others are replayed when they go on.
+const CachedWorkflows = 128
 
 // WorkerOptions returns the options a worker must have for [Step] and [Error] to keep their promises.
 func WorkerOptions(log *slog.Logger) worker.Options {

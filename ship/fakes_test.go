@@ -1,0 +1,182 @@
+package ship_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/bake"
+)
+
+// machines is a provider in memory whose machines are healthy at once; some of their images are broken.
+type machines struct {
+	slipway.Provider // methods that are not needed are nil
+
+	mu       sync.Mutex
+	groups   map[string]slipway.ServerGroup
+	throw    map[string]slipway.Instance
+	launched int
+	broken   map[slipway.Digest]bool
+	exec     func(command []string) (slipway.ExecResult, error)
+}
+
+func (m *machines) EnsureServerGroup(_ context.Context, spec slipway.ServerGroupSpec) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := slipway.ServerGroup{ServerGroupSpec: spec}
+	for i := range spec.Size.Desired {
+		g.Instances = append(g.Instances, slipway.Instance{ID: fmt.Sprintf("i-%s-%d", spec.Name, i), Group: spec.Name, State: m.state(spec.Image)})
+	}
+	m.groups[spec.Name] = g
+	return nil
+}
+
+func (m *machines) state(image slipway.Digest) slipway.InstanceState {
+	if m.broken[image] {
+		return slipway.InstanceDead
+	}
+	return slipway.InstanceHealthy
+}
+
+func (m *machines) ServerGroup(_ context.Context, name string) (slipway.ServerGroup, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if g, ok := m.groups[name]; ok {
+		return g, nil
+	}
+	return slipway.ServerGroup{}, slipway.Errorf(slipway.NotFound, "no group %s", name)
+}
+
+func (m *machines) ServerGroups(context.Context) ([]slipway.ServerGroup, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.groups)), nil
+}
+
+func (m *machines) DestroyServerGroup(_ context.Context, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.groups, name)
+	return nil
+}
+
+func (m *machines) Launch(_ context.Context, spec slipway.MachineSpec) (slipway.Instance, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.throw[spec.ID]; !ok {
+		m.launched++
+	}
+	m.throw[spec.ID] = slipway.Instance{ID: spec.ID, Image: spec.Image, State: m.state(spec.Image), Reason: "exit status 1"}
+	return m.throw[spec.ID], nil
+}
+
+func (m *machines) Instance(_ context.Context, id string) (slipway.Instance, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i, ok := m.throw[id]; ok {
+		return i, nil
+	}
+	return slipway.Instance{}, slipway.Errorf(slipway.NotFound, "no instance %s", id)
+}
+
+func (m *machines) Terminate(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.throw, id)
+	return nil
+}
+
+func (m *machines) Exec(_ context.Context, _ string, command []string) (slipway.ExecResult, error) {
+	return m.exec(command)
+}
+
+func (m *machines) Logs(context.Context, string, int, bool) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("the last line\n")), nil
+}
+
+func (m *machines) Watch(context.Context) <-chan string { return make(chan string) }
+
+// ways is traffic and router in one: what the store says is what the data plane does.
+type ways struct {
+	slipway.Router
+	store slipway.Store
+}
+
+func (w *ways) SetRoute(ctx context.Context, route slipway.Route) error {
+	return w.store.PutRoute(ctx, route)
+}
+func (w *ways) Prove(context.Context, slipway.Cluster, string) error   { return nil }
+func (w *ways) Drained(context.Context, slipway.Cluster, string) error { return nil }
+func (w *ways) Pool(context.Context, string) (slipway.PoolStatus, error) {
+	return slipway.PoolStatus{}, nil
+}
+
+// blobs keeps blobs in memory.
+type blobs struct {
+	mu   sync.Mutex
+	data map[slipway.Digest]string
+}
+
+func (b *blobs) Missing(_ context.Context, digests []slipway.Digest) ([]slipway.Digest, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(digests), func(d slipway.Digest) bool { _, ok := b.data[d]; return ok }), nil
+}
+
+func (b *blobs) PutBlob(_ context.Context, want slipway.Digest, _ int64, r io.Reader) error {
+	content, err := io.ReadAll(r)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.data[want] = string(content)
+	return err
+}
+
+func (b *blobs) OpenBlob(_ context.Context, d slipway.Digest) (io.ReadCloser, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if content, ok := b.data[d]; ok {
+		return io.NopCloser(strings.NewReader(content)), nil
+	}
+	return nil, slipway.Errorf(slipway.NotFound, "no blob %s", d)
+}
+
+// baker makes layers of nothing. It waits at a step until it may go on, if gate is set.
+type baker struct {
+	mu    sync.Mutex
+	built []string
+	gate  chan struct{}
+	fail  error
+}
+
+func (b *baker) Key(req *slipway.BakeRequest) slipway.Digest {
+	content, _ := json.Marshal(req.Spec.Image)
+	return slipway.DigestOf(content)
+}
+
+func (b *baker) Layer(ctx context.Context, _ *slipway.BakeRequest, step bake.Step, _ []slipway.LayerInfo, out io.Writer) (slipway.LayerBake, error) {
+	if b.gate != nil {
+		select {
+		case <-b.gate:
+		case <-ctx.Done():
+			return slipway.LayerBake{}, ctx.Err()
+		}
+	}
+	fmt.Fprintf(out, "making %s\n", step.Name)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.built = append(b.built, step.Name)
+	return slipway.LayerBake{LayerInfo: slipway.LayerInfo{Digest: slipway.DigestOf([]byte(step.Name)), Step: step.Name}}, b.fail
+}
+
+func (b *baker) Image(_ context.Context, req *slipway.BakeRequest, layers []slipway.LayerInfo) (slipway.Image, error) {
+	return slipway.Image{
+		Digest: b.Key(req), Application: req.Spec.Application, Version: req.Version, Layers: layers, Service: req.Spec.Image.Service, Created: time.Now(),
+	}, nil
+}
