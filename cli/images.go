@@ -58,7 +58,7 @@ func imagesRun(ctx context.Context, o *imagesOptions) error {
 	}
 	var rows [][]string
 	for _, i := range images {
-		rows = append(rows, []string{i.Application, orDash(i.Version), i.Digest.Short(), string(i.State), i.From, fmt.Sprint(len(i.Layers)), bytes(i.Size()), tests(i.Tests), age(i.Created)})
+		rows = append(rows, []string{i.Application, orDash(i.Version), i.Digest.Short(), string(i.State), i.From, fmt.Sprint(len(i.Layers)), sizeText(i.Size()), tests(i.Tests), age(i.Created)})
 	}
 	return o.f.table([]string{"APPLICATION", "VERSION", "DIGEST", "STATE", "FROM", "LAYERS", "SIZE", "TESTS", "AGE"}, rows)
 }

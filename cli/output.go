@@ -58,8 +58,8 @@ func seconds(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// bytes says how large something is.
-func bytes(n int64) string {
+// sizeText says how large something is.
+func sizeText(n int64) string {
 	for _, unit := range []string{"GB", "MB", "kB"} {
 		size := map[string]int64{"GB": 1e9, "MB": 1e6, "kB": 1e3}[unit]
 		if n >= size {

@@ -84,7 +84,7 @@ func uploaded(u client.Upload) string {
 	if u.FilesTotal == 1 {
 		what = "1 file"
 	}
-	return fmt.Sprintf("uploaded %s, %s", what, bytes(u.Bytes))
+	return fmt.Sprintf("uploaded %s, %s", what, sizeText(u.Bytes))
 }
 
 // live draws finished steps as lines that stay, and the current step, with a spinner and its time, as a line that changes.
@@ -172,7 +172,7 @@ func (l *live) upload(u client.Upload) {
 		l.current = uploaded(u)
 		l.finish(green+"✓", time.Now())
 	default:
-		l.current = fmt.Sprintf("uploading %s of %s", bytes(u.Bytes), bytes(u.BytesTotal))
+		l.current = fmt.Sprintf("uploading %s of %s", sizeText(u.Bytes), sizeText(u.BytesTotal))
 	}
 }
 

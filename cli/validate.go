@@ -74,7 +74,7 @@ func validateRun(ctx context.Context, o *validateOptions) error {
 		size += e.Size
 	}
 	_, err = fmt.Fprintf(o.f.Out, "%s is valid: %s from %s, %d layers of %s, %d tests, environments: %s\n", o.file, m.Spec.Application, m.Spec.Image.From,
-		len(m.Spec.Image.Layers), bytes(size), len(m.Spec.Image.Tests), orDash(environmentsOf(m.Spec)))
+		len(m.Spec.Image.Layers), sizeText(size), len(m.Spec.Image.Tests), orDash(environmentsOf(m.Spec)))
 	return err
 }
 
@@ -82,7 +82,7 @@ func sizeOf(e slipway.ContextEntry) string {
 	if e.Digest == "" {
 		return "-"
 	}
-	return bytes(e.Size)
+	return sizeText(e.Size)
 }
 
 func nameOf(e slipway.ContextEntry) string {
