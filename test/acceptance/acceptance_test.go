@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -39,6 +40,7 @@ func TestScripts(t *testing.T) {
 			name := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
 			env.Setenv("APP", name)
 			env.Setenv("ROOT", root)
+			env.Setenv("SLIPWAYD", shared.Programs.Slipwayd())
 			env.Setenv("SLIPWAY_SERVER", shared.Address())
 			env.Setenv("PATH", string(shared.Programs)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			for _, name := range []string{"PORT", "PORT2"} {
@@ -56,8 +58,10 @@ func TestScripts(t *testing.T) {
 			"hello":    hello,
 			"http":     ask,
 			"json":     jsonPath,
+			"listen":   listen,
 			"save":     save,
 			"slipwayd": slipwayd,
+			"archive":  archive,
 			"await":    await,
 			"subst":    subst,
 			"corrupt":  corrupt,
@@ -255,6 +259,16 @@ func subst(ts *testscript.TestScript, neg bool, args []string) {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o644))
 	}
+}
+
+// listen takes a port of 127.0.0.1 for as long as the script runs: listen $PORT
+func listen(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: listen port")
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", args[0]))
+	ts.Check(err)
+	ts.Defer(func() { listener.Close() })
 }
 
 // corrupt flips a byte in the middle of the topmost layer of an image of $DATA: corrupt digest
