@@ -182,7 +182,7 @@ func baked(b slipway.Bake) string {
 			cached++
 		}
 	}
-	text := fmt.Sprintf("%s: baked %s, %s in %d layers, %d of them cached", b.Application, labels{b.Image: b.Version}.of(b.Image), sizeText(size), len(b.Layers), cached)
+	text := fmt.Sprintf("%s: baked %s, %s in %d layers, %d of them cached", b.Application, withDigest(b.Version, b.Image), sizeText(size), len(b.Layers), cached)
 	if b.Tests != nil && len(b.Tests.Results) > 0 {
 		text += fmt.Sprintf(", %d tests passed", len(b.Tests.Results))
 	}

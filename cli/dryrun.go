@@ -54,7 +54,7 @@ func dryRun(ctx context.Context, f *Factory, c *client.Client, req slipway.Deplo
 		balancer = fmt.Sprintf("load balancer on port %d", lb.Port)
 	}
 	_, err = fmt.Fprintf(f.Out, "dry run: nothing is changed\n  from      %s\n  to        a new server group of %s\n  size      %d instances (min %d, max %d)\n  strategy  %s, watched for %s, %d old groups kept\n  traffic   %s\n",
-		cmp.Or(p.Source, "nothing: it is the first deployment"), labels{p.Image.Digest: p.Image.Version}.of(p.Image.Digest),
+		cmp.Or(p.Source, "nothing: it is the first deployment"), withDigest(p.Image.Version, p.Image.Digest),
 		size.Desired, size.Min, size.Max, p.Environment.Strategy.Name(), p.Environment.Strategy.Watch(), p.Environment.Strategy.Keep(), balancer)
 	return err
 }

@@ -56,11 +56,17 @@ func imagesRun(ctx context.Context, o *imagesOptions) error {
 	if o.f.json {
 		return o.f.printJSON(images)
 	}
-	var rows [][]string
+	headings, rows := []string{"VERSION", "DIGEST", "STATE", "FROM", "LAYERS", "SIZE", "TESTS", "AGE"}, [][]string{}
 	for _, i := range images {
-		rows = append(rows, []string{i.Application, orDash(i.Version), i.Digest.Short(), string(i.State), i.From, fmt.Sprint(len(i.Layers)), sizeText(i.Size()), tests(i.Tests), age(i.Created)})
+		rows = append(rows, []string{orDash(i.Version), i.Digest.Short(), string(i.State), i.From, fmt.Sprint(len(i.Layers)), sizeText(i.Size()), tests(i.Tests), age(i.Created)})
 	}
-	return o.f.table([]string{"APPLICATION", "VERSION", "DIGEST", "STATE", "FROM", "LAYERS", "SIZE", "TESTS", "AGE"}, rows)
+	if o.application == "" {
+		headings = append([]string{"APPLICATION"}, headings...)
+		for n, i := range images {
+			rows[n] = append([]string{i.Application}, rows[n]...)
+		}
+	}
+	return o.f.table(headings, rows)
 }
 
 func tests(r *slipway.TestReport) string {

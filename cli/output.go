@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -80,12 +81,15 @@ func labelsOf(images []slipway.Image) labels {
 	return l
 }
 
-// of returns the version label with the digest's first digits, or these alone.
-func (l labels) of(d slipway.Digest) string {
-	if v := l[d]; v != "" {
-		return v + " (" + d.Short() + ")"
+// of returns the image's version label, or the digest's first digits if it has none.
+func (l labels) of(d slipway.Digest) string { return cmp.Or(l[d], d.Short()) }
+
+// withDigest returns a version label with the digest's first digits, or these alone.
+func withDigest(version string, d slipway.Digest) string {
+	if version == "" {
+		return d.Short()
 	}
-	return d.Short()
+	return version + " (" + d.Short() + ")"
 }
 
 func orDash(s string) string {

@@ -164,17 +164,25 @@ var codes = map[int]slipway.Code{
 	http.StatusGatewayTimeout:      slipway.Unavailable,
 }
 
-// problem reads the problem+json of an answer that is no success.
+// problem reads the problem+json of an answer that is no success. Several mistakes are joined into one error.
 func problem(res *http.Response) error {
 	var p struct {
-		Title  string       `json:"title"`
-		Detail string       `json:"detail"`
-		Code   slipway.Code `json:"code"`
-		Place  string       `json:"place"`
+		Title  string          `json:"title"`
+		Detail string          `json:"detail"`
+		Code   slipway.Code    `json:"code"`
+		Place  string          `json:"place"`
+		Errors []slipway.Error `json:"errors"` // all mistakes, if there are several
 	}
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxError))
 	if err == nil {
 		_ = json.Unmarshal(b, &p) // what is no JSON has neither code nor detail
+	}
+	if len(p.Errors) > 1 {
+		var all []error
+		for i := range p.Errors {
+			all = append(all, &p.Errors[i])
+		}
+		return errors.Join(all...)
 	}
 	if p.Code == "" {
 		p.Code = codes[res.StatusCode]

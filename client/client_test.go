@@ -132,6 +132,17 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func TestSeveralErrors(t *testing.T) {
+	c := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		fmt.Fprint(w, `{"code":"invalid","detail":"cannot a","place":"x","errors":[{"code":"invalid","message":"cannot a","place":"x"},{"code":"invalid","message":"cannot b","place":"y"}]}`)
+	}))
+	_, err := c.Health(t.Context())
+	if slipway.CodeOf(err) != slipway.Invalid || err.Error() != "x: cannot a\ny: cannot b" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestUnreachable(t *testing.T) {
 	c := dial(t, "unix:"+filepath.Join(t.TempDir(), "none.sock"))
 	_, err := c.Health(t.Context())
