@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/tls"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -207,6 +209,88 @@ func TestWorkflowSurvivesKill(t *testing.T) {
 	}
 	wantSteps(t, e.Client().GetWorkflow(t.Context(), "w", ""))
 	t.Logf("resumed and finished in %s", time.Since(from))
+}
+
+func TestFullDiskOnlyDelays(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to mount a small file system")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
+		t.Fatal(err)
+	}
+	// Temporal's SQLite plugin keeps its files open until the process ends.
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	e, err := Start(t.Context(), Config{Dir: dir, LogFile: filepath.Join(t.TempDir(), "temporal.log")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Stop() })
+	begun := make(chan int, 100)
+	if err := work(e, begun); err != nil {
+		t.Fatal(err)
+	}
+	gate := filepath.Join(t.TempDir(), "gate")
+	run, err := e.Client().ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: queue}, "steps", gate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	ballast, err := os.Create(filepath.Join(dir, "ballast"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ballast.Close()
+	for err == nil {
+		_, err = ballast.Write(make([]byte, 4<<10))
+	}
+	// Nothing can be written any more: a new workflow is refused, and the step that ends now cannot be recorded.
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for big := strings.Repeat("x", 64<<10); err == nil || !isDeadline(err); {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		_, err = e.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: "nobody"}, "steps", big)
+		cancel()
+	}
+	if err := os.Remove(ballast.Name()); err != nil {
+		t.Fatal(err)
+	}
+	if err := ballast.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantSteps(t, run)
+}
+
+// isDeadline reports whether a call was retried until its deadline.
+func isDeadline(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || strings.Contains(fmt.Sprint(err), "deadline")
+}
+
+// Timers and the waits between an activity's tries must not be rounded up to Temporal's default of a second.
+func TestShortTimersAreShort(t *testing.T) {
+	e := start(t, t.TempDir())
+	nap := func(ctx workflow.Context) error { return workflow.Sleep(ctx, 20*time.Millisecond) }
+	if err := e.StartWorker(queue, worker.Options{}, func(r worker.Registry) {
+		r.RegisterWorkflowWithOptions(nap, workflow.RegisterOptions{Name: "nap"})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	best := time.Hour
+	for range 5 {
+		from := time.Now()
+		run, err := e.Client().ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: queue}, "nap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := run.Get(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		best = min(best, time.Since(from))
+	}
+	if best > 700*time.Millisecond { // untuned it is never less than a second
+		t.Errorf("a timer of 20 ms took %s at best", best)
+	}
 }
 
 // Anyone on the host can connect to a loopback port, and an activity runs with slipwayd's privileges.

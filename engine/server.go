@@ -122,6 +122,8 @@ var tuning = dynamicconfig.StaticClient{
 	dynamicconfig.TransferProcessorMaxPollRPS.Key():   1000,
 	dynamicconfig.TimerProcessorMaxPollRPS.Key():      1000,
 	dynamicconfig.VisibilityProcessorMaxPollRPS.Key(): 1000,
+	// No timer fires sooner than this after it was set, not those between the tries of an activity either; the default is 1 s.
+	dynamicconfig.TimerProcessorMaxTimeShift.Key(): 10 * time.Millisecond,
 	// Waiting for a workflow's result now and then misses the wake-up and hangs for this long; the default is 20 s.
 	dynamicconfig.HistoryLongPollExpirationInterval.Key(): time.Second,
 	// One process: partitions would only add forwarding between them.
