@@ -54,12 +54,17 @@ func (b *blob) Write(p []byte) (int, error) {
 
 func (b *blob) digest() slipway.Digest { return slipway.DigestFromSum(b.hash.Sum(nil)) }
 
-// commit stores the blob under its digest. Another writer may have stored the same meanwhile: either file has the same content.
+// commit stores the blob under its digest. One that is there already, and known to be whole, stays: a file that is replaced has
+// to be mounted anew by whoever has it mounted.
 func (b *blob) commit() error {
 	d := b.digest()
 	fail := func(err error) error { return b.store.writeError("blob "+d.Short(), err) }
 	if err := b.ctx.Err(); err != nil {
 		return err
+	}
+	if b.isStored(d) {
+		b.discard()
+		return nil
 	}
 	if err := b.file.Chmod(0o444); err != nil {
 		return fail(err)
@@ -82,6 +87,20 @@ func (b *blob) commit() error {
 		return nil
 	}
 	return b.store.syncBlobs()
+}
+
+// isStored reports whether the blob is in the store, written or hashed by this process and as durable as it has to be.
+func (b *blob) isStored(d slipway.Digest) bool {
+	if _, ok := b.store.verified.Load(d); !ok {
+		return false
+	}
+	f, err := os.Open(b.store.BlobPath(d))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	return err == nil && st.Size() == b.size && (!b.durable || f.Sync() == nil)
 }
 
 // discard removes what was written, unless it was committed.

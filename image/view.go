@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -50,7 +49,7 @@ func (s *Store) openView(ctx context.Context, digests []slipway.Digest) (v *view
 			return nil, nil, err
 		}
 		files = append(files, f)
-		img, err := erofs.Open(zeroTail{f})
+		img, err := erofs.Open(f)
 		if err != nil {
 			closeAll()
 			return nil, nil, fmt.Errorf("read layer %s: %w", d.Short(), err)
@@ -58,18 +57,6 @@ func (s *Store) openView(ctx context.Context, digests []slipway.Digest) (v *view
 		v.layers = append(v.layers, img.(lowerLayer))
 	}
 	return v, closeAll, nil
-}
-
-// zeroTail reads zeros past the end: go-erofs reads a whole 64 bytes for the last inode of an image, which may have only 32.
-type zeroTail struct{ io.ReaderAt }
-
-func (z zeroTail) ReadAt(p []byte, off int64) (int, error) {
-	n, err := z.ReaderAt.ReadAt(p, off)
-	if err == io.EOF {
-		clear(p[n:])
-		return len(p), nil
-	}
-	return n, err
 }
 
 // lookup returns what is at the clean absolute path p, nil if nothing.

@@ -37,6 +37,10 @@ func (s *Store) WriteLayer(ctx context.Context, below []slipway.Digest, build fu
 	return s.writeErofs(ctx, l.root)
 }
 
+// tail is how many zero bytes follow the file system. Both fsck.erofs and go-erofs read a little more than the last inode, and
+// call the layer damaged where there is nothing.
+const tail = 4096
+
 // writeErofs stores a tree as an EROFS file system in one pass over its data. The superblock comes first in the file but
 // go-erofs knows it last, while a digest needs the bytes in order: so a first run, over sizes alone, finds the superblock out.
 func (s *Store) writeErofs(ctx context.Context, root *node) (slipway.Digest, int64, error) {
@@ -44,7 +48,7 @@ func (s *Store) writeErofs(ctx context.Context, root *node) (slipway.Digest, int
 	if err := runErofs(ctx, plan, treeFS{ctx, root, true}); err != nil {
 		return "", 0, fmt.Errorf("plan layer: %w", err)
 	}
-	if err := s.room("the layer", plan.size); err != nil {
+	if err := s.room("the layer", plan.size+tail); err != nil {
 		return "", 0, err
 	}
 	b, err := s.newBlob(ctx, true)
@@ -56,6 +60,9 @@ func (s *Store) writeErofs(ctx context.Context, root *node) (slipway.Digest, int
 		if slipway.CodeOf(err) != slipway.Internal {
 			return "", 0, err
 		}
+		return "", 0, s.writeError("the layer", err)
+	}
+	if _, err := b.Write(make([]byte, tail)); err != nil {
 		return "", 0, s.writeError("the layer", err)
 	}
 	if err := b.commit(); err != nil {

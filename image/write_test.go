@@ -189,3 +189,26 @@ func TestOverlayMustBeComplete(t *testing.T) {
 		t.Errorf("what was skipped is there:\n%s", got)
 	}
 }
+
+// TestEveryEnd makes layers whose last inode ends at every place in a block: readers look past it.
+func TestEveryEnd(t *testing.T) {
+	s := newStore(t)
+	for _, uid := range []uint32{0, 70000} {
+		for n := 1; n < 128; n++ {
+			d := layer(t, s, nil, func(l *Layer) error {
+				if err := l.AddSymlink("/a", strings.Repeat("x", 32*n-16), Attr{}); err != nil {
+					return err
+				}
+				return l.AddFile("/z", Attr{Mode: 0o644, UID: uid}, nil)
+			})
+			v, closeView, err := s.openView(t.Context(), []slipway.Digest{d})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if z, err := v.lookup("/z"); err != nil || z == nil || z.uid != uid {
+				t.Errorf("%d: /z is %v, %v", n, z, err)
+			}
+			closeView()
+		}
+	}
+}
