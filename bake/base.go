@@ -147,6 +147,9 @@ func (b *Baker) debian(ctx context.Context, suite, sources string, out io.Writer
 	if ctx.Err() != nil {
 		return "", 0, context.Cause(ctx)
 	}
+	if err != nil && b.full() {
+		return "", 0, slipway.Errorf(slipway.Unprepared, "cannot make %s: no space left on the disk of %s%s", what, b.workDir, tail)
+	}
 	if err != nil {
 		return "", 0, slipway.Errorf(slipway.Failed, "cannot make %s: mmdebstrap: %w; it said last:%s", what, err, tail)
 	}

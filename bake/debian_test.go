@@ -1,12 +1,17 @@
 package bake_test
 
 import (
+	"context"
+	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/bake"
 )
 
 // A Debian system, with packages that make users, alternatives, services and caches, is the same on two data directories.
@@ -86,6 +91,38 @@ func wantOutcome(t *testing.T, b *bakery, layers []slipway.LayerInfo) {
 	_, _, _, err = b.bake(t.Context(), req)
 	wantError(t, err, slipway.Failed, "image.layers[0].packages", "Unable to locate package nginx-lihgt")
 	b.wantNothingLeft()
+}
+
+// Breaking off leaves no process of mmdebstrap, nor anything on disk.
+func TestCancelDebian(t *testing.T) {
+	needsRoot(t)
+	if testing.Short() {
+		t.Skip("bootstraps Debian over the network")
+	}
+	if _, err := exec.LookPath("mmdebstrap"); err != nil {
+		t.Skip("needs mmdebstrap")
+	}
+	b := newBakery(t)
+	req := b.request("debian:bookworm", nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := b.Layer(ctx, req, bake.Steps(req.Spec)[0], nil, onLine(func(line string) {
+		if strings.Contains(line, "extracting archives") {
+			cancel()
+		}
+	}))
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	b.wantNothingLeft()
+	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range commands {
+		if text, err := os.ReadFile(p); err == nil && strings.Contains(string(text), b.dir) {
+			t.Errorf("left behind: process %s", strings.ReplaceAll(string(text), "\x00", " "))
+		}
+	}
 }
 
 func TestPackagesWithoutDebian(t *testing.T) {

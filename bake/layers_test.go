@@ -4,15 +4,20 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"io"
+	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
+	"github.com/slipway-sh/slipway/image"
 )
 
 func copyLayer(c slipway.CopyLayer) slipway.Layer { return slipway.Layer{Copy: &c} }
@@ -274,6 +279,56 @@ func TestConcurrent(t *testing.T) {
 			t.Errorf("got %v", digests)
 		}
 	}
+}
+
+// The layer of a 20 MB artifact, beside hashing and copying that artifact.
+func BenchmarkCopy(b *testing.B) {
+	content := make([]byte, 20<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(content)
+	dir := b.TempDir()
+	images, err := image.Open(filepath.Join(dir, "images"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	baker := bake.New(bake.Config{Images: images, Dir: filepath.Join(dir, "cache"), Log: slog.New(slog.DiscardHandler)})
+	n := 0
+	artifact := func() (*slipway.BakeRequest, string) {
+		n++
+		copy(content, strconv.Itoa(n))
+		d := slipway.DigestOf(content)
+		if err := images.PutBlob(b.Context(), d, int64(len(content)), bytes.NewReader(content)); err != nil {
+			b.Fatal(err)
+		}
+		return &slipway.BakeRequest{
+			Spec:    slipway.Spec{Image: slipway.ImageSpec{From: "scratch", Layers: []slipway.Layer{copyLayer(slipway.CopyLayer{From: "app", To: "/app"})}}},
+			Context: []slipway.ContextEntry{{Path: "app", Mode: 0o755, Digest: d, Size: int64(len(content))}},
+		}, images.BlobPath(d)
+	}
+	b.Run("bake", func(b *testing.B) {
+		for range b.N {
+			b.StopTimer()
+			req, _ := artifact()
+			b.StartTimer()
+			if _, err := baker.Layer(b.Context(), req, bake.Step{Index: 1}, nil, io.Discard); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("hash and copy", func(b *testing.B) {
+		for range b.N {
+			b.StopTimer()
+			_, path := artifact()
+			b.StartTimer()
+			text, err := os.ReadFile(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sha256.Sum256(text)
+			if err := os.WriteFile(filepath.Join(dir, "copy"), text, 0o644); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 func gzipped(t *testing.T, s string) string {

@@ -36,10 +36,6 @@ func (b *Baker) planPackages(names []string, place string, below []slipway.Diges
 				"DEBIAN_FRONTEND": "noninteractive", "DEBCONF_NONINTERACTIVE_SEEN": "true",
 			},
 		}
-		for _, v := range proxyEnv() {
-			name, value, _ := strings.Cut(v, "=")
-			s.env[name] = value
-		}
 		if err := prepareInstall(ctx, filepath.Join(dir, "tools"), &s); err != nil {
 			return "", 0, err
 		}

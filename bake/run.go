@@ -42,8 +42,11 @@ func (b *Baker) planRun(r slipway.RunLayer, place string, files files, below []s
 		defer b.removeWork(dir)
 		s := sandbox{
 			what: "run " + r.Script, place: place, below: below,
-			dir: contextDir, dirs: []string{contextDir}, network: r.Network, timeout: timeout, trace: isTrace,
+			dir: contextDir, dirs: []string{contextDir}, timeout: timeout, trace: isTrace,
 			env: map[string]string{"PATH": searchPath, "HOME": "/root", "LC_ALL": "C.UTF-8", sourceDateEpochName: sourceDateEpoch},
+		}
+		if r.Network {
+			s.useHostNetwork()
 		}
 		maps.Copy(s.env, r.Env)
 		if err := b.prepareRun(ctx, dir, r.Script, script, inputs, &s); err != nil {
@@ -64,9 +67,6 @@ func (b *Baker) prepareRun(ctx context.Context, dir, name string, script slipway
 		return err
 	}
 	s.mounts = append(s.mounts, container.Bind(toolDir, tools, true), container.Bind(inputDir, contextDir, true))
-	if s.network {
-		s.useHostNetwork()
-	}
 	s.args = []string{path.Join(tools, script.Path)}
 	interpreter, err := interpreterOf(filepath.Join(toolDir, script.Path))
 	switch {
@@ -82,9 +82,13 @@ func (b *Baker) prepareRun(ctx context.Context, dir, name string, script slipway
 	return nil
 }
 
-// useHostNetwork shows the sandbox how the host resolves names.
+// useHostNetwork lets the sandbox reach what the host reaches, by the same names and proxies.
 func (s *sandbox) useHostNetwork() {
 	s.network = true
+	for _, v := range proxyEnv() {
+		name, value, _ := strings.Cut(v, "=")
+		s.env[name] = value
+	}
 	for _, file := range []string{"/etc/resolv.conf", "/etc/hosts"} {
 		if real, err := filepath.EvalSymlinks(file); err == nil {
 			s.files = append(s.files, file)

@@ -146,10 +146,18 @@ func (b *Baker) execute(ctx context.Context, runtime *container.Runtime, dir, ro
 		return slipway.Errorf(slipway.DeadlinePast, "cannot %s: it did not end within %s%s", s.what, s.timeout, tail).At(s.place)
 	case err != nil:
 		return fmt.Errorf("cannot %s: %w", s.what, err)
+	case status != 0 && b.full():
+		return slipway.Errorf(slipway.Unprepared, "cannot %s: no space left on the disk of %s%s", s.what, b.workDir, tail).At(s.place)
 	case status != 0:
 		return &exitError{status, slipway.Errorf(slipway.Failed, "cannot %s: exit status %d%s", s.what, status, tail).At(s.place)}
 	}
 	return nil
+}
+
+// full reports whether the disk that work is done on has practically no space left.
+func (b *Baker) full() bool {
+	var st unix.Statfs_t
+	return unix.Statfs(b.workDir, &st) == nil && st.Bavail*uint64(st.Bsize) < 1<<20
 }
 
 var errTimeout = errors.New("the sandbox has had its time")

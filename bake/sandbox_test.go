@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
 )
@@ -237,6 +239,57 @@ func TestManyRuns(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// A statically linked program needs nothing of the image, not even a shell.
+func TestProgramOnScratch(t *testing.T) {
+	needsRoot(t)
+	b := newBakery(t)
+	program := filepath.Join(t.TempDir(), "program")
+	source := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(source, []byte(`package main; import "os"; func main() { os.WriteFile("/made", []byte(os.Args[0]), 0o644) }`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	compile := exec.Command("go", "build", "-o", program, source)
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers := b.mustBake(b.request("scratch", []entry{{"bin/setup", string(text), 0o755}}, slipway.Layer{Run: &slipway.RunLayer{Script: "bin/setup"}}))
+	wantLines(t, b.list(layers[0]), `-0644 /made "/dev/slipway/setup"`)
+
+	_, _, _, err = b.bake(t.Context(), b.request("scratch", []entry{{"s", "echo", 0o755}}, slipway.Layer{Run: &slipway.RunLayer{Script: "s"}}))
+	wantError(t, err, slipway.Invalid, "image.layers[0].run", "the layers below have no /bin/sh")
+}
+
+func TestDiskFull(t *testing.T) {
+	needsRoot(t)
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	b := openBakery(t, dir)
+	for _, script := range []string{
+		"while cat /bin/* /lib/* >>/big; do :; done; exit 1", // fills the disk and says so
+		"while cat /bin/* /lib/* >>/big; do :; done; exit 0", // does not say so
+	} {
+		_, _, out, err := b.bake(t.Context(), b.runLayer(script, nil))
+		var e *slipway.Error
+		if !errors.As(err, &e) || e.Code != slipway.Unprepared || !strings.Contains(e.Message, "no space left") && !strings.Contains(e.Message, "free") {
+			t.Errorf("got %v, want %s\n%s", err, slipway.Unprepared, out)
+		}
+		b.wantNothingLeft()
+	}
+	b.mustBake(b.runLayer("echo fine >/x", nil))
 }
 
 // cgroups lists the control groups of bakeries' sandboxes.

@@ -3,6 +3,7 @@ package bake
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path"
@@ -64,7 +65,7 @@ func debianArchives(dir string, sources []source) archives {
 	a := archives{}
 	components := map[string]bool{}
 	for _, s := range sources {
-		if s.signedBy != "" && !strings.Contains(s.signedBy, "debian-archive") && !strings.HasPrefix(s.signedBy, "\n") {
+		if s.signedBy != "" && !strings.Contains(s.signedBy, "debian-archive") {
 			continue
 		}
 		for _, uri := range s.uris {
@@ -74,10 +75,10 @@ func debianArchives(dir string, sources []source) archives {
 					continue
 				}
 				if strings.HasSuffix(suite, "-security") {
-					a.security = firstOf(a.security, uri)
+					a.security = cmp.Or(a.security, uri)
 					continue
 				}
-				a.main = firstOf(a.main, uri)
+				a.main = cmp.Or(a.main, uri)
 				for _, c := range s.components {
 					components[c] = true
 				}
@@ -216,11 +217,4 @@ func parseStanzas(text []byte) []source {
 	}
 	flush()
 	return all
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
