@@ -21,6 +21,7 @@ type Pool struct {
 	Address      string   `json:"address"`
 	Port         int      `json:"port"`
 	Health       Health   `json:"health"`
+	HTTP         bool     `json:"http,omitempty"`  // requests are balanced one by one though Health has no HTTP path, as when the targets' paths differ
 	Drain        Duration `json:"drain,omitempty"` // after which requests on a removed target are cut off
 	Targets      []Target `json:"targets"`
 }

@@ -75,14 +75,14 @@ type worker struct {
 	old bool // replaced by a reload; ends when what it has under way is over
 }
 
-// current returns the worker that takes new connections, 0 if there is none.
-func (p processes) current() int {
+// current returns the worker that takes new connections; its pid is 0 if there is none.
+func (p processes) current() worker {
 	for _, w := range p.workers {
 		if !w.old {
-			return w.pid
+			return w
 		}
 	}
-	return 0
+	return worker{}
 }
 
 func (c cli) processes(ctx context.Context) (processes, error) {

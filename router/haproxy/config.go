@@ -112,17 +112,27 @@ func readPools(path string) (map[string]slipway.Pool, error) {
 }
 
 // listener returns the pool's section without its servers: what only a reload can change.
+//
+// The servers of a worker that a reload has replaced cannot be changed any more. So it sends what comes to it on connections
+// that clients kept open through the front door, to the new worker.
 func listener(pool slipway.Pool) string {
 	var b strings.Builder
+	if proxiesHTTP(pool) {
+		fmt.Fprintf(&b, "backend %s:relay\n  mode http\n  retries 3\n  server self %s\n", pool.LoadBalancer, frontDoor(pool))
+	}
 	fmt.Fprintf(&b, "listen %s\n  bind %s\n  balance roundrobin\n  option allbackups\n", pool.LoadBalancer, listenAddress(pool))
 	fmt.Fprintf(&b, "  timeout check %dms\n", millis(pool.Health.Timeout, 2*time.Second))
-	if pool.Health.HTTP == "" {
+	if !proxiesHTTP(pool) {
 		b.WriteString("  mode tcp\n")
 		return b.String()
 	}
-	path := strings.ReplaceAll(pool.Health.HTTP, "'", "%27") // in single quotes all else stands for itself
-	b.WriteString("  mode http\n  http-reuse safe\n  option idle-close-on-response\n  option forwardfor\n  option httpchk\n")
-	fmt.Fprintf(&b, "  http-check send meth GET uri '%s' ver HTTP/1.1 hdr Host localhost\n  http-check expect status 200-399\n", path)
+	b.WriteString("  mode http\n  http-reuse safe\n  option idle-close-on-response\n  option forwardfor\n")
+	if pool.Health.HTTP != "" {
+		path := strings.ReplaceAll(pool.Health.HTTP, "'", "%27") // in single quotes all else stands for itself
+		b.WriteString("  option httpchk\n")
+		fmt.Fprintf(&b, "  http-check send meth GET uri '%s' ver HTTP/1.1 hdr Host localhost\n  http-check expect status 200-399\n", path)
+	}
+	fmt.Fprintf(&b, "  use_backend %s:relay if { stopping }\n", pool.LoadBalancer)
 	b.WriteString("  retry-on conn-failure empty-response junk-response\n  http-request disable-l7-retry unless { method GET HEAD OPTIONS }\n")
 	return b.String()
 }
@@ -184,6 +194,20 @@ func unprivileged() string {
 
 func listenAddress(pool slipway.Pool) string {
 	return net.JoinHostPort(pool.Address, strconv.Itoa(pool.Port))
+}
+
+func proxiesHTTP(pool slipway.Pool) bool { return pool.HTTP || pool.Health.HTTP != "" }
+
+// frontDoor is where the pool's listener can be reached from this host.
+func frontDoor(pool slipway.Pool) string {
+	address := pool.Address
+	if addr, err := netip.ParseAddr(address); err == nil && addr.IsUnspecified() {
+		address = "127.0.0.1"
+		if addr.Is6() {
+			address = "::1"
+		}
+	}
+	return net.JoinHostPort(address, strconv.Itoa(pool.Port))
 }
 
 func targetAddress(t slipway.Target) string {

@@ -4,14 +4,14 @@
 // configuration, which it is started again with after a crash, and the socket of its master, over which targets come, go and
 // change at run time. There is no other state: the configuration holds the pools as they were set last, and what is live is
 // read from HAProxy. Only a new or changed listener needs a reload, which hands the listening sockets to a new worker, so that
-// no connection is refused. The old worker finishes what it has under way, and answers the next request on each connection that a
-// client kept open; until it is gone every change is made in it too, so that no such request reaches a target that left.
+// no connection is refused. The old worker finishes what it has under way; a request that then comes on a connection that a
+// client kept open is passed to the new worker.
 //
 // Every target is two servers of HAProxy, one active and one backup, because that cannot be changed on a running server. At
 // most one of them is enabled. Standby targets are backup servers: they get requests, retried ones included, the moment no
 // active server is up.
 //
-// A pool whose health check has an HTTP path is proxied as HTTP: each request is balanced on its own, and one that a target
+// A pool whose health check has an HTTP path, or that says so, is proxied as HTTP: each request is balanced on its own, and one that a target
 // broke is sent to another target if it is a GET, HEAD or OPTIONS that has not begun to be answered. A request whose connection
 // could not be made goes to another target whatever its method. Every other pool is proxied as TCP: connections are balanced,
 // and counted, and stay where they are until they end.

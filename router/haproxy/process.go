@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -72,7 +73,7 @@ func (r *Router) adopt(ctx context.Context) error {
 		return err
 	}
 	pending := filepath.Join(r.dir, pendingName)
-	if _, err := os.Stat(pending); err == nil || procs.current() == 0 {
+	if _, err := os.Stat(pending); err == nil || procs.current().pid == 0 {
 		if err := r.reload(ctx); err != nil {
 			return err
 		}
@@ -115,8 +116,8 @@ func (r *Router) start(ctx context.Context) error {
 	defer cancel()
 	for {
 		procs, err := r.cli.processes(ctx)
-		if err == nil && procs.master == proc.pid && procs.current() != 0 {
-			if _, err = r.cli.run(ctx, procs.current(), "show version"); err == nil {
+		if err == nil && procs.master == proc.pid && procs.current().pid != 0 {
+			if _, err = r.cli.run(ctx, procs.current().pid, "show version"); err == nil {
 				r.proc = proc
 				r.wake()
 				r.log.Info("load balancer started", "pid", proc.pid)
@@ -154,10 +155,8 @@ func (r *Router) reload(ctx context.Context) error {
 		case err != nil:
 		case now.failed > before.failed:
 			return errReload
-		case now.current() != 0 && now.current() != before.current():
-			if _, err := r.cli.run(ctx, now.current(), "show version"); err == nil {
-				return nil
-			}
+		case now.current().pid != 0 && now.current() != before.current() && r.handedOver(ctx, now):
+			return nil
 		}
 		select {
 		case <-r.proc.ended:
@@ -167,6 +166,17 @@ func (r *Router) reload(ctx context.Context) error {
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
+}
+
+// handedOver reports whether the new worker serves, and the old ones know that they are to end.
+func (r *Router) handedOver(ctx context.Context, now processes) bool {
+	for _, w := range now.workers {
+		said, err := r.cli.run(ctx, w.pid, "show info")
+		if err != nil || !w.old && !strings.Contains(said, "\nStopping: 0") || w.old && strings.Contains(said, "\nStopping: 0") {
+			return false
+		}
+	}
+	return true
 }
 
 // keep starts HAProxy again when it ends, and deletes servers that left, until ctx is done.
@@ -194,7 +204,6 @@ func (r *Router) keep(ctx context.Context) {
 			}
 			return
 		case <-ended:
-			r.log.Error("load balancer ended; starting it again", "pid", proc.pid)
 		case <-r.changed:
 		case <-tick:
 		}
@@ -210,6 +219,7 @@ func (r *Router) look(ctx context.Context) (*process, bool) {
 		return nil, false
 	}
 	if r.proc == nil && len(r.poolsNow()) > 0 {
+		r.log.Warn("the load balancer does not run; starting it")
 		if err := r.start(ctx); err != nil {
 			r.log.Error("cannot start the load balancer", "err", err)
 		}

@@ -41,36 +41,20 @@ func servers(pool slipway.Pool) []server {
 // retiree is a server that left its pool.
 type retiree struct{ pool, server string }
 
-// converge makes every worker's servers what the pool says, and returns when it has seen that they are.
+// converge makes the servers what the pool says, and returns when it has seen that they are.
 func (r *Router) converge(ctx context.Context, pool slipway.Pool) error {
 	procs, err := r.cli.processes(ctx)
 	if err != nil {
 		return unavailable(err)
 	}
-	for _, w := range procs.workers {
-		err := r.convergeWorker(ctx, w, pool)
-		if err != nil && !w.old {
-			return err
-		}
-		if err != nil {
-			r.log.Debug("cannot change a worker of the load balancer that is ending", "worker", w.pid, "err", err)
-		}
-	}
-	return nil
-}
-
-func (r *Router) convergeWorker(ctx context.Context, w worker, pool slipway.Pool) error {
 	var said string
 	for range 3 {
-		stat, err := r.cli.stat(ctx, w, pool.LoadBalancer)
+		stat, err := r.cli.stat(ctx, procs.current(), pool.LoadBalancer)
 		if err != nil {
 			return unavailable(err)
 		}
-		if !stat.known && w.old {
-			return nil // the pool is younger than the worker
-		}
 		if !stat.known {
-			return unavailable(fmt.Errorf("its worker does not know %s", pool.LoadBalancer))
+			return unavailable(fmt.Errorf("it does not know %s", pool.LoadBalancer))
 		}
 		commands, left := difference(pool, stat)
 		for _, s := range left {
@@ -79,14 +63,14 @@ func (r *Router) convergeWorker(ctx context.Context, w worker, pool slipway.Pool
 		if len(commands) == 0 {
 			return nil
 		}
-		if said, err = r.cli.run(ctx, w.pid, commands...); err != nil {
+		if said, err = r.cli.run(ctx, procs.current().pid, commands...); err != nil {
 			return unavailable(err)
 		}
 	}
 	return fmt.Errorf("change the servers of %s: the load balancer does not take it: %s", pool.LoadBalancer, lastLines([]byte(said)))
 }
 
-// difference returns the commands that make a worker's servers what the pool says, those first that add capacity, and the
+// difference returns the commands that make the servers what the pool says, those first that add capacity, and the
 // names of servers that are left over: out of service, but not deleted yet, maybe because they have requests under way.
 func difference(pool slipway.Pool, stat proxyStat) (commands, left []string) {
 	var leave []string
@@ -142,26 +126,25 @@ func (r *Router) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	worker := procs.current()
 	still := map[retiree]bool{}
 	for name, pool := range r.poolsNow() {
-		for _, w := range procs.workers {
-			stat, err := r.cli.stat(ctx, w, name)
-			if err != nil || !stat.known {
-				continue // a worker that just ended, or never had the pool
+		stat, err := r.cli.stat(ctx, worker, name)
+		if err != nil {
+			return err
+		}
+		_, left := difference(pool, stat)
+		var commands []string
+		for _, s := range left {
+			r.retire(pool, s)
+			still[retiree{name, s}] = true
+			if time.Now().After(r.retired[retiree{name, s}]) && stat.servers[s].open > 0 {
+				commands = append(commands, "shutdown sessions server "+name+"/"+s)
 			}
-			_, left := difference(pool, stat)
-			var commands []string
-			for _, s := range left {
-				r.retire(pool, s)
-				still[retiree{name, s}] = true
-				if late := time.Now().After(r.retired[retiree{name, s}]); late && stat.servers[s].open > 0 {
-					commands = append(commands, "shutdown sessions server "+name+"/"+s)
-				}
-				commands = append(commands, "del server "+name+"/"+s)
-			}
-			if _, err := r.cli.run(ctx, w.pid, commands...); err != nil {
-				return err
-			}
+			commands = append(commands, "del server "+name+"/"+s)
+		}
+		if _, err := r.cli.run(ctx, worker.pid, commands...); err != nil {
+			return err
 		}
 	}
 	for key := range r.retired {
