@@ -26,10 +26,10 @@ type Baseline struct {
 // It returns what the target is like then.
 func (a *Activities) ShiftTraffic(ctx context.Context, d slipway.Deployment) (Baseline, error) {
 	var base Baseline
-	if err := a.verify(ctx, d.Target); err != nil {
+	if err := a.step(ctx, d); err != nil {
 		return base, err
 	}
-	if err := a.step(ctx, d); err != nil {
+	if err := a.verify(ctx, d.Target); err != nil {
 		return base, err
 	}
 	group, err := a.Provider.ServerGroup(ctx, d.Target)
@@ -84,7 +84,7 @@ func (a *Activities) WatchTarget(ctx context.Context, d slipway.Deployment, base
 	for over := false; ; {
 		if err := a.wrong(ctx, d, base); err != nil {
 			if slipway.CodeOf(err) == slipway.Failed {
-				a.publish(ctx, d, slipway.InstanceLost, slipway.MessageOf(err), false)
+				a.publish(ctx, d, slipway.DeploymentStep, slipway.MessageOf(err), false)
 			}
 			return err
 		}
