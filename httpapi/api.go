@@ -29,16 +29,6 @@ type Config struct {
 // refuses what a web page of another origin sends. The server round it sets the limits on time: none on writing, since
 // events and logs are streams.
 func New(cfg Config) http.Handler {
-	handler, _ := build(cfg)
-	return handler
-}
-
-type api struct {
-	Config
-	clusters clusters
-}
-
-func build(cfg Config) (http.Handler, *huma.OpenAPI) {
 	a := &api{Config: cfg}
 	if a.Log == nil {
 		a.Log = slog.New(slog.DiscardHandler)
@@ -47,9 +37,14 @@ func build(cfg Config) (http.Handler, *huma.OpenAPI) {
 	mux := http.NewServeMux()
 	h := humago.New(mux, a.description())
 	for _, r := range a.routes() {
-		r.register(a, h, r.operation())
+		r.register(a, h, r.operation(h.OpenAPI().Components.Schemas))
 	}
-	return guard(unknown(mux)), h.OpenAPI()
+	return guard(unknown(mux))
+}
+
+type api struct {
+	Config
+	clusters clusters
 }
 
 // access says who may use a route, once there are people and tokens to tell apart.
@@ -102,10 +97,10 @@ func (a *api) routes() []route {
 		{"GET", "/v1/clusters", read, "listClusters", "List clusters as they are now", "", get(a.listClusters)},
 		{"GET", "/v1/clusters/{application}/{environment}", read, "getCluster", "Show a cluster as it is now", "Its server groups and their instances, what the load balancer does, and the last deployment.", get(a.getCluster)},
 		{"GET", "/v1/instances", read, "listInstances", "List instances", "Every machine there is: of server groups and throw-aways.", get(a.listInstances)},
-		{"GET", "/v1/instances/{id}/logs", read, "instanceLogs", "Read an instance's log", "The last lines of its service's output, then, if asked to follow, what comes until the machine is gone.", stream(a.instanceLogs, "text/plain")},
+		{"GET", "/v1/instances/{id}/logs", read, "instanceLogs", "Read an instance's log", "The last lines of its service's output, then, if asked to follow, what comes until the machine is gone.", stream(a.instanceLogs)},
 		{"DELETE", "/v1/instances/{id}", write, "terminateInstance", "Terminate an instance", "Stops it gracefully. One of a server group is replaced.", remove(a.terminateInstance)},
 
-		{"GET", "/v1/events", read, "events", "Read events, or follow them", "Oldest first. With \"Accept: text/event-stream\" what has happened is followed by what happens, without gaps; Last-Event-ID or after says where to resume.", stream(a.events, "application/json", "text/event-stream")},
+		{"GET", "/v1/events", read, "events", "Read events, or follow them", "Oldest first. With \"Accept: text/event-stream\" what has happened is followed by what happens, without gaps; Last-Event-ID or after says where to resume.", follow[slipway.Event](a.events)},
 	}
 }
 

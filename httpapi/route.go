@@ -3,8 +3,11 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/slipway-sh/slipway"
 )
 
 // maxBody bounds a JSON body. The context of a big application lists tens of thousands of files.
@@ -15,8 +18,9 @@ type handler struct {
 	register func(*api, huma.API, huma.Operation)
 	status   int
 	errors   []int
-	types    []string // of what is streamed
-	raw      bool     // the body is bytes
+	types    []string     // of what is streamed
+	item     reflect.Type // of a streamed body that is JSON
+	raw      bool         // the body is bytes
 }
 
 // function answers a request. Its errors become problems.
@@ -45,26 +49,34 @@ func upload[I any](f function[I, struct{}]) handler {
 	return form(f, handler{status: http.StatusNoContent, errors: []int{http.StatusServiceUnavailable}, raw: true})
 }
 
-// stream answers 200 with a body of one of the types that ends when it ends.
-func stream[I any](f function[I, huma.StreamResponse], types ...string) handler {
-	return form(f, handler{status: http.StatusOK, errors: []int{http.StatusNotFound}, types: types})
+// stream answers 200 with text that ends when it ends.
+func stream[I any](f function[I, huma.StreamResponse]) handler {
+	return form(f, handler{status: http.StatusOK, errors: []int{http.StatusNotFound}, types: []string{"text/plain"}})
+}
+
+// follow answers 200 with a list of T, or a stream of them as the caller accepts.
+func follow[T, I any](f function[I, huma.StreamResponse]) handler {
+	return form(f, handler{status: http.StatusOK, types: []string{"application/json", "text/event-stream"}, item: reflect.TypeFor[list[T]]()})
 }
 
 func form[I, O any](f function[I, O], h handler) handler {
 	h.register = func(a *api, to huma.API, op huma.Operation) {
 		huma.Register(to, op, func(ctx context.Context, in *I) (*O, error) {
 			out, err := f(ctx, in)
-			if err != nil {
-				return nil, a.fail(op.OperationID, err)
+			if err == nil {
+				return out, nil
 			}
-			return out, nil
+			if ctx.Err() != nil { // nobody reads this; it is no failure of ours
+				return nil, newProblem(http.StatusServiceUnavailable, slipway.Unavailable, "cannot finish: the request was given up")
+			}
+			return nil, a.fail(op.OperationID, err)
 		})
 	}
 	return h
 }
 
 // operation describes the route in OpenAPI's words.
-func (r route) operation() huma.Operation {
+func (r route) operation(schemas huma.Registry) huma.Operation {
 	op := huma.Operation{
 		Method:        r.method,
 		Path:          r.path,
@@ -76,14 +88,17 @@ func (r route) operation() huma.Operation {
 		MaxBodyBytes:  maxBody,
 		Extensions:    map[string]any{"x-access": string(r.access)},
 	}
-	bytes := &huma.Schema{Type: huma.TypeString, Format: "binary"}
 	if r.raw {
+		bytes := &huma.Schema{Type: huma.TypeString, Format: "binary"}
 		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: bytes}}}
 	}
 	if len(r.types) > 0 {
 		content := make(map[string]*huma.MediaType)
 		for _, t := range r.types {
 			content[t] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+			if t == "application/json" {
+				content[t].Schema = schemas.Schema(r.item, true, "")
+			}
 		}
 		op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: content}}
 	}
