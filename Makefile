@@ -16,16 +16,19 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 # drive the finished programs, which the race detector does not see into.
 NO_RACE := ./cmd/... ./engine/... ./test/acceptance/... ./test/e2e/... ./test/chaos/...
 
-GO_BUILD := CGO_ENABLED=0 go build -trimpath
+# Static programs, and one set of compiled packages for build, vet and test. The race detector alone needs cgo.
+export CGO_ENABLED := 0
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .PHONY: help
 help: ## show this
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 .PHONY: build
 build: ## compile slipwayd, slipway, slipway-agent and the example programs into build/
 	@mkdir -p build
-	$(GO_BUILD) -o build/ ./cmd/...
+	go build -ldflags "-s -w -X main.version=$(VERSION)" -o build/ ./cmd/...
 	@$(MAKE) hello
 
 # The releases of examples/hello that the demo, the tests and the bench roll out. v3 and v4 are broken on purpose.
@@ -35,7 +38,7 @@ hello: build/hello/v1 build/hello/v2 build/hello/v3 build/hello/v4 build/hello/v
 build/hello/v3: FAULT := unhealthy
 build/hello/v4: FAULT := crash
 build/hello/%: examples/hello/main.go
-	$(GO_BUILD) -ldflags "-s -w -X main.version=$* -X main.fault=$(FAULT)" -o $@ ./examples/hello
+	go build -ldflags "-s -w -X main.version=$* -X main.fault=$(FAULT)" -o $@ ./examples/hello
 
 .PHONY: demo
 demo: ## bake, roll out, break and roll back a real application under load, here (root)

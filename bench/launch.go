@@ -35,6 +35,12 @@ func (b *bench) measureLaunch(ctx context.Context) (err error) {
 	}
 	dir := owner.Data
 	defer func() { err = errors.Join(err, owner.Destroy()) }()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "slipwayd.lock"), nil, 0o600); err != nil {
+		return err
+	}
 	digest, store, err := b.helloImage(ctx, filepath.Join(dir, "images"))
 	if err != nil {
 		return err

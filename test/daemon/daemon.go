@@ -134,6 +134,9 @@ func (d *Daemon) Destroy() error {
 	if err := d.killStranger(); err != nil {
 		return err
 	}
+	if _, err := os.Stat(filepath.Join(d.Data, "slipwayd.lock")); errors.Is(err, os.ErrNotExist) && len(Leftovers(d.Data)) == 0 {
+		return errors.Join(stopped, os.RemoveAll(d.Data)) // what an interrupted destroy has left
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, d.Programs.Slipwayd(), "destroy", "--data", d.Data, "--yes").CombinedOutput(); err != nil {

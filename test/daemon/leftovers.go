@@ -1,24 +1,60 @@
 package daemon
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"net"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// Leftovers lists what on this host still belongs to a data directory: mounts below it and processes that have it, or a path
-// in it, among their arguments.
+// Leftovers lists what on this host still belongs to a data directory: mounts, network links, control groups, and processes
+// that have it, or a path in it, among their arguments or are in one of its control groups.
 func Leftovers(data string) []string {
-	left := mounts(data)
+	machines := sum(filepath.Join(data, "local"))
+	pins := filepath.Join("/run/slipway", machines[:10])
+	left := append(mounts(data), mounts(pins)...)
+	links, err := net.Interfaces()
+	if err != nil {
+		left = append(left, err.Error())
+	}
+	for _, link := range links {
+		if strings.HasPrefix(link.Name, "sw"+machines[:7]) {
+			left = append(left, "network link "+link.Name)
+		}
+	}
+	group := "slipway-" + sum(filepath.Join(data, "local/runc"))[:10]
+	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
+		found, _ := filepath.Glob(pattern + group) // the pattern is well formed
+		for _, dir := range found {
+			left = append(left, "control group "+dir)
+		}
+	}
 	for pid, args := range processes() {
-		for _, arg := range args {
-			if pid != os.Getpid() && (arg == data || strings.HasPrefix(arg, data+"/")) {
-				left = append(left, fmt.Sprintf("process %d (%s)", pid, strings.Join(args, " ")))
-				break
-			}
+		if pid != os.Getpid() && (mentions(args, data) || isIn(pid, group)) {
+			left = append(left, fmt.Sprintf("process %d (%s)", pid, strings.Join(args, " ")))
 		}
 	}
 	return left
+}
+
+// sum names what belongs to a directory on the host.
+func sum(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return hex.EncodeToString(sum[:])
+}
+
+func mentions(args []string, data string) bool {
+	return slices.ContainsFunc(args, func(arg string) bool { return arg == data || strings.HasPrefix(arg, data+"/") })
+}
+
+// isIn reports whether the process is below the control group.
+func isIn(pid int, group string) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	return err == nil && strings.Contains(string(text), ":/"+group+"/")
 }
 
 // Overlays counts the root file systems of machines that are mounted below a data directory.
@@ -37,14 +73,14 @@ func Overlays(data string) int {
 	return n
 }
 
-func mounts(data string) []string {
+func mounts(dir string) []string {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return []string{err.Error()}
 	}
 	var found []string
 	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], data+"/") {
+		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], dir+"/") {
 			found = append(found, "mount "+fields[4])
 		}
 	}
