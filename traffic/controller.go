@@ -191,6 +191,18 @@ func (c *Controller) apply(ctx context.Context, route slipway.Route) error {
 	if route.Port == 0 {
 		return c.Router.RemovePool(ctx, route.Cluster.String())
 	}
+	groups, err := c.groups(ctx, route)
+	if err != nil {
+		return err
+	}
+	if err := c.Router.SetPool(ctx, c.pool(route, groups)); err != nil {
+		return fmt.Errorf("set the pool of %s: %w", route.Cluster, err)
+	}
+	return nil
+}
+
+// groups returns the route's groups that exist, as they are now.
+func (c *Controller) groups(ctx context.Context, route slipway.Route) (map[string]slipway.ServerGroup, error) {
 	groups := map[string]slipway.ServerGroup{}
 	for _, gr := range route.Groups {
 		group, err := c.Groups.ServerGroup(ctx, gr.Group)
@@ -198,14 +210,11 @@ func (c *Controller) apply(ctx context.Context, route slipway.Route) error {
 			continue
 		}
 		if err != nil { // a group that cannot be seen now is not a group without instances
-			return fmt.Errorf("look at %s: %w", gr.Group, err)
+			return nil, fmt.Errorf("look at %s: %w", gr.Group, err)
 		}
 		groups[gr.Group] = group
 	}
-	if err := c.Router.SetPool(ctx, c.pool(route, groups)); err != nil {
-		return fmt.Errorf("set the pool of %s: %w", route.Cluster, err)
-	}
-	return nil
+	return groups, nil
 }
 
 // pool returns what the load balancer should have: the healthy instances of the route's groups.

@@ -75,9 +75,21 @@ func (c *Controller) Drained(ctx context.Context, cluster slipway.Cluster, group
 
 // proveOnce makes one try, and says why it is no proof.
 func (c *Controller) proveOnce(ctx context.Context, cluster slipway.Cluster, group string) (Proof, error) {
-	live, err := c.Groups.ServerGroup(ctx, group)
+	route, err := c.Routes.Route(ctx, cluster)
 	if err != nil {
 		return Proof{}, err
+	}
+	groups, err := c.groups(ctx, route)
+	if err != nil {
+		return Proof{}, err
+	}
+	live, ok := groups[group]
+	if !ok {
+		return Proof{}, fmt.Errorf("%s is not routed to", group)
+	}
+	path := live.Service.Health.HTTP
+	if path == "" && c.pool(route, groups).HTTP {
+		path = "/"
 	}
 	before, err := c.Router.Pool(ctx, cluster.String())
 	if err != nil {
@@ -88,7 +100,7 @@ func (c *Controller) proveOnce(ctx context.Context, cluster slipway.Cluster, gro
 	}
 	want := int64(max(minRequests, 2*live.Healthy()))
 	for range want {
-		if err := c.ask(ctx, before, live.Service.Health, group); err != nil {
+		if err := c.ask(ctx, before, path, group); err != nil {
 			return Proof{}, fmt.Errorf("a probe through the load balancer failed: %w", err)
 		}
 	}
@@ -165,22 +177,21 @@ func compare(before, after slipway.PoolStatus, group string, want int64) (Proof,
 	return proof, nil
 }
 
-// ask sends one probe through the load balancer and waits for the answer: a request for the health check's path, or a connection
-// where there is none. Whatever a target answers shows that it was asked; that there is none is a 503.
-func (c *Controller) ask(ctx context.Context, pool slipway.PoolStatus, health slipway.Health, group string) error {
+// ask sends one probe through the load balancer and waits for the answer: a request for path, or a connection where it is empty.
+func (c *Controller) ask(ctx context.Context, pool slipway.PoolStatus, path, group string) error {
 	address := pool.Address
 	if addr, err := netip.ParseAddr(address); err == nil && addr.IsUnspecified() {
 		address = "localhost"
 	}
 	address = net.JoinHostPort(address, strconv.Itoa(pool.Port))
-	if health.HTTP == "" {
+	if path == "" {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err != nil {
 			return err
 		}
 		return conn.Close()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+health.HTTP, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
 		return err
 	}
