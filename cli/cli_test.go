@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -139,6 +140,7 @@ func (s *fake) finishBake(state slipway.BakeState) {
 	s.bake.State, s.bake.Image, s.bake.Finished = state, slipway.DigestOf(nil), time.Now()
 	s.bake.Layers = []slipway.LayerBake{{LayerInfo: slipway.LayerInfo{Size: 2_500_000}, Cached: true}}
 	s.tell(slipway.BakeFinished, "bake "+string(state))
+	s.events[len(s.events)-1].Data, _ = json.Marshal(s.bake)
 }
 
 func (s *fake) finishDeployment(state slipway.DeploymentState) {
@@ -148,6 +150,7 @@ func (s *fake) finishDeployment(state slipway.DeploymentState) {
 		s.deployment.Shifted = s.deployment.Started.Add(900 * time.Millisecond)
 	}
 	s.tell(slipway.DeploymentFinished, "deployment "+string(state))
+	s.events[len(s.events)-1].Data, _ = json.Marshal(s.deployment)
 }
 
 // run is one run of the command line.
@@ -280,6 +283,19 @@ func TestShipOnTerminal(t *testing.T) {
 	}
 }
 
+func TestFailureOnTerminal(t *testing.T) {
+	s := newFake()
+	s.tell(slipway.DeploymentStep, "wait for 3 instances")
+	s.tell(slipway.InstanceLost, "i-7 ended")
+	s.finishDeployment(slipway.DeploymentRolledBack)
+	r := newRun(t, s)
+	r.f.Terminal = true
+	if exit := r.main(t, "deploy", "hello", "prod", "v2"); exit != exitRolledBack {
+		t.Errorf("exit status %d: %s", exit, r.errOut)
+	}
+	wantIn(t, r.out.String(), "  ! i-7 ended\n", "  ✗ wait for 3 instances  0.")
+}
+
 // TestShipThroughRestart takes the fake down in the middle, and sees that nothing is lost or shown twice.
 func TestShipThroughRestart(t *testing.T) {
 	s := newFake()
@@ -384,19 +400,21 @@ func TestInterrupt(t *testing.T) {
 	succeed := func(s *fake) { s.finishDeployment(slipway.DeploymentSucceeded) }
 	for name, test := range map[string]struct {
 		terminal bool
+		signal   os.Signal // default SIGINT
 		typed    string
 		args     []string
 		after    func(*fake, *run) // after the first signal
 		exit     int
 		want     string
 	}{
-		"detaches in CI":     {exit: exitDetached, want: "detached from d-1, which goes on; abort it with: slipway abort d-1"},
-		"aborts if told to":  {args: []string{"--on-interrupt=abort"}, exit: exitAborted, want: "d-1 was aborted"},
-		"asks, detach":       {terminal: true, typed: "d\n", exit: exitDetached, want: "detached from d-1"},
-		"asks, abort":        {terminal: true, typed: "Abort\n", exit: exitAborted, want: "d-1 was aborted"},
-		"asks, keep on":      {terminal: true, typed: "\n", exit: exitGood, after: func(s *fake, r *run) { r.out.await("keep watching"); s.change(succeed) }},
-		"detaches if told":   {terminal: true, args: []string{"--on-interrupt=detach"}, exit: exitDetached, want: "detached"},
-		"twice while asking": {terminal: true, typed: "wait", exit: exitDetached, want: "detached", after: func(_ *fake, r *run) { r.out.await("keep watching"); r.signals <- os.Interrupt }},
+		"detaches in CI":      {signal: syscall.SIGTERM, exit: exitDetached, want: "detached from d-1, which goes on; abort it with: slipway abort d-1"},
+		"aborts if told to":   {args: []string{"--on-interrupt=abort"}, exit: exitAborted, want: "d-1 was aborted"},
+		"asks, detach":        {terminal: true, typed: "d\n", exit: exitDetached, want: "detached from d-1"},
+		"asks, abort":         {terminal: true, typed: "Abort\n", exit: exitAborted, want: "d-1 was aborted"},
+		"asks, keep on":       {terminal: true, typed: "\n", exit: exitGood, after: func(s *fake, r *run) { r.out.await("keep watching"); s.change(succeed) }},
+		"detaches if told":    {terminal: true, args: []string{"--on-interrupt=detach"}, exit: exitDetached, want: "detached"},
+		"SIGTERM asks nobody": {terminal: true, signal: syscall.SIGTERM, typed: "wait", exit: exitDetached, want: "detached"},
+		"twice while asking":  {terminal: true, typed: "wait", exit: exitDetached, want: "detached", after: func(_ *fake, r *run) { r.out.await("keep watching"); r.signals <- os.Interrupt }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newFake()
@@ -412,7 +430,7 @@ func TestInterrupt(t *testing.T) {
 			}
 			go func() {
 				r.out.await("wait for 3")
-				r.signals <- syscall.SIGTERM
+				r.signals <- cmp.Or[os.Signal](test.signal, os.Interrupt)
 				if test.after != nil {
 					test.after(s, r)
 				}

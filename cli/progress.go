@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -112,6 +113,14 @@ const (
 	plainly  = "\x1b[0m"
 )
 
+// sign stands before a finished step.
+type sign struct{ colour, text string }
+
+var (
+	good = sign{green, "✓"}
+	bad  = sign{red, "✗"}
+)
+
 func newLive(f *Factory) *live {
 	l := &live{out: f.Out, width: f.Width, colour: f.Env("NO_COLOR") == "", since: time.Now(), stop: make(chan struct{})}
 	l.stopped.Go(func() {
@@ -136,30 +145,49 @@ func (l *live) event(e slipway.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s := subject(e); s != l.subject {
-		l.finish(green+"✓", time.Now())
-		l.subject = s
+		l.finish(good, time.Now())
+		l.subject, l.since = s, e.Time
 		l.line(l.paint(dim, s))
-		l.since = e.Time
 	}
 	switch e.Kind {
 	case slipway.BakeOutput:
 		lines := strings.Split(strings.TrimSpace(e.Message), "\n")
 		l.detail = lines[len(lines)-1]
 	case slipway.BakeStarted, slipway.DeploymentStep, slipway.DeploymentStarted, slipway.ExecutionStarted, slipway.AbortRequested:
-		l.finish(green+"✓", e.Time)
+		l.finish(good, e.Time)
 		l.current = e.Message
-	case slipway.BakeLayer, slipway.BakeTest, slipway.DeploymentShifted: // it is done already
-		if e.Kind == slipway.DeploymentShifted {
-			l.finish(green+"✓", e.Time)
+	case slipway.BakeLayer: // that one is done, and the next under way
+		l.current = e.Message
+		l.finish(good, e.Time)
+		l.current = "baking"
+	case slipway.BakeTest:
+		l.current = e.Message
+		l.finish(good, e.Time)
+		l.current = "testing"
+	case slipway.DeploymentShifted:
+		l.finish(good, e.Time)
+		l.current = e.Message
+		l.finish(good, e.Time)
+	case slipway.BakeFinished, slipway.DeploymentFinished, slipway.ExecutionFinished: // the command prints how it ended
+		switch ended := succeeded(e); {
+		case !ended:
+			l.finish(bad, e.Time)
+		case e.Kind == slipway.DeploymentFinished:
+			l.finish(good, e.Time)
 		}
-		l.current = e.Message
-		l.finish(green+"✓", e.Time)
-	case slipway.BakeFinished, slipway.DeploymentFinished, slipway.ExecutionFinished:
-		l.current, l.detail = "", "" // the command prints how it ended
+		l.current, l.detail = "", ""
 	default:
 		l.line("  " + l.paint(red, "!") + " " + e.Message)
 	}
 	l.draw()
+}
+
+// succeeded reads from the record in the last event of some work whether it ended well.
+func succeeded(e slipway.Event) bool {
+	var record struct {
+		State string `json:"state"`
+	}
+	return json.Unmarshal(e.Data, &record) == nil && record.State == string(slipway.DeploymentSucceeded)
 }
 
 func (l *live) upload(u client.Upload) {
@@ -170,7 +198,7 @@ func (l *live) upload(u client.Upload) {
 		return
 	case u.Files == u.FilesTotal:
 		l.current = uploaded(u)
-		l.finish(green+"✓", time.Now())
+		l.finish(good, time.Now())
 	default:
 		l.current = fmt.Sprintf("uploading %s of %s", sizeText(u.Bytes), sizeText(u.BytesTotal))
 	}
@@ -192,10 +220,9 @@ func (l *live) close() {
 }
 
 // finish turns the current step, if there is one, into a line that stays.
-func (l *live) finish(sign string, at time.Time) {
+func (l *live) finish(s sign, at time.Time) {
 	if l.current != "" {
-		colour, sign := sign[:len(green)], sign[len(green):]
-		l.line("  " + l.paint(colour, sign) + " " + l.current + "  " + l.paint(dim, seconds(max(at.Sub(l.since), 0))))
+		l.line("  " + l.paint(s.colour, s.text) + " " + l.current + "  " + l.paint(dim, seconds(max(at.Sub(l.since), 0))))
 	}
 	l.current, l.detail, l.since = "", "", at
 }

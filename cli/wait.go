@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -145,8 +146,8 @@ func follow[T any](ctx context.Context, w *waiter, filter slipway.EventFilter, l
 			} else if err != nil && slipway.CodeOf(err) != slipway.Unavailable {
 				return none, err
 			}
-		case <-w.f.Signals:
-			if err := w.interrupted(ctx); err != nil {
+		case signal := <-w.f.Signals:
+			if err := w.interrupted(ctx, signal); err != nil {
 				return none, err
 			}
 		case answer := <-w.asking:
@@ -181,8 +182,8 @@ func await[T any](ctx context.Context, w *waiter, get func(context.Context) (T, 
 		select {
 		case <-timer.C:
 			pause = min(2*pause, lastLook)
-		case <-w.f.Signals:
-			err = w.interrupted(ctx)
+		case signal := <-w.f.Signals:
+			err = w.interrupted(ctx, signal)
 		case answer := <-w.asking:
 			err = w.answered(ctx, answer)
 		case <-ctx.Done():
@@ -196,11 +197,11 @@ func await[T any](ctx context.Context, w *waiter, get func(context.Context) (T, 
 }
 
 // interrupted does what a signal is to do. It returns nil if the command goes on waiting.
-func (w *waiter) interrupted(ctx context.Context) error {
+func (w *waiter) interrupted(ctx context.Context, signal os.Signal) error {
 	switch {
 	case w.interrupt == "abort":
 		return w.answered(ctx, "a")
-	case w.interrupt == "detach", w.asking != nil: // interrupted while it asks
+	case w.interrupt == "detach", w.asking != nil, signal != os.Interrupt: // it asks already, or there is nobody to ask
 		return w.answered(ctx, "d")
 	}
 	w.view.say("\n" + w.id + " goes on by itself. Detach from it (d), abort and undo it (a), or keep watching (Enter)?")
