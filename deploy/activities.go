@@ -10,16 +10,17 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/traffic"
 )
 
-// Traffic decides what the load balancers do and knows what they did. Methods are idempotent; they block, and end with ctx.
+// Traffic decides what the load balancers do and knows what they did. Methods are idempotent. [traffic.Controller] is one.
 type Traffic interface {
-	// SetRoute stores the route and applies it. It returns when the data plane has taken it. A listener that cannot be bound is a
-	// Conflict, and then the route that was there before still is.
+	// SetRoute stores the route and applies it: it returns when the data plane has taken it. A listener that cannot be bound is a
+	// Conflict, and then the route is what it was. A route with port 0 has no listener.
 	SetRoute(ctx context.Context, route slipway.Route) error
-	// Prove returns when the data plane shows that all new traffic of the cluster goes to the group, and an error if it does not.
-	Prove(ctx context.Context, cluster slipway.Cluster, group string) error
-	// Drained returns when no request is under way on the group any more.
+	// Prove returns when the data plane shows that all new traffic of the cluster goes to the group, or a DeadlinePast error.
+	Prove(ctx context.Context, cluster slipway.Cluster, group string, within time.Duration) (traffic.Proof, error)
+	// Drained returns when no request is under way on the group any more, or an error when ctx is done.
 	Drained(ctx context.Context, cluster slipway.Cluster, group string) error
 }
 

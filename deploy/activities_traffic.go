@@ -13,6 +13,9 @@ import (
 // pollEvery is how often the load balancer's counters are read while a group is watched.
 const pollEvery = 200 * time.Millisecond
 
+// proveWithin is how long the data plane may take to show that traffic has moved.
+const proveWithin = 15 * time.Second
+
 // Baseline is what the target was like when it got its traffic. What differs later went wrong under it.
 type Baseline struct {
 	Time      time.Time
@@ -59,14 +62,15 @@ func (a *Activities) ProveTraffic(ctx context.Context, d slipway.Deployment) (ti
 	if err := a.step(ctx, d); err != nil {
 		return time.Time{}, err
 	}
-	if err := a.Traffic.Prove(ctx, d.Cluster, d.Target); err != nil {
+	proof, err := a.Traffic.Prove(ctx, d.Cluster, d.Target, proveWithin)
+	if err != nil {
 		return time.Time{}, err
 	}
 	d.Shifted = time.Now()
 	if err := a.Store.PutDeployment(ctx, d); err != nil {
 		return time.Time{}, err
 	}
-	a.publish(ctx, d, slipway.DeploymentShifted, fmt.Sprintf("all traffic is on %s", d.Target), true)
+	a.publish(ctx, d, slipway.DeploymentShifted, fmt.Sprintf("all traffic is on %s: it got all of %d requests counted", d.Target, proof.Requests), true)
 	return d.Shifted, nil
 }
 
@@ -118,8 +122,7 @@ func (a *Activities) SettleTarget(ctx context.Context, d slipway.Deployment) err
 			return err
 		}
 	} else if route, err := a.Store.Route(ctx, d.Cluster); err == nil && len(route.Groups) > 0 { // it had a load balancer until now
-		route.Groups = []slipway.GroupRoute{}
-		if err := a.Traffic.SetRoute(ctx, route); err != nil {
+		if err := a.Traffic.SetRoute(ctx, closed(d.Cluster)); err != nil {
 			return err
 		}
 	}
@@ -155,7 +158,8 @@ func (a *Activities) RestoreRoute(ctx context.Context, d slipway.Deployment, und
 	if err := a.Traffic.SetRoute(ctx, *undo.Route); err != nil {
 		return err
 	}
-	return a.Traffic.Prove(ctx, d.Cluster, source)
+	_, err = a.Traffic.Prove(ctx, d.Cluster, source, proveWithin)
+	return err
 }
 
 // wrong returns a Failed error if the target is worse now than base.
@@ -232,6 +236,11 @@ func settled(d slipway.Deployment) slipway.Route {
 		Cluster: d.Cluster, Address: d.Environment.LoadBalancer.Address, Port: d.Environment.LoadBalancer.Port,
 		Groups: []slipway.GroupRoute{{Group: d.Target, Mode: slipway.Active, Weight: 100}},
 	}
+}
+
+// closed returns the route of a cluster that has no listener.
+func closed(c slipway.Cluster) slipway.Route {
+	return slipway.Route{Cluster: c, Groups: []slipway.GroupRoute{}}
 }
 
 // failures adds up what failed on the group's machines.

@@ -73,11 +73,11 @@ func (r *rollout) shift(ctx workflow.Context) error {
 	r.d.Deadline = time.Time{}
 	step := fmt.Sprintf("verifying that %s is healthy now", r.d.Target)
 	if !r.worker() {
-		before := r.before
-		if before == nil { // then the way back is a listener with nothing behind it
-			before = &slipway.Route{Cluster: r.d.Cluster, Address: r.d.Environment.LoadBalancer.Address, Port: r.d.Environment.LoadBalancer.Port, Groups: []slipway.GroupRoute{}}
+		before := closed(r.d.Cluster)
+		if r.before != nil {
+			before = *r.before
 		}
-		r.owe(slipway.Undo{Kind: slipway.UndoRestoreRoute, Group: r.d.Source, Route: before})
+		r.owe(slipway.Undo{Kind: slipway.UndoRestoreRoute, Group: r.d.Source, Route: &before})
 		step = fmt.Sprintf("shifting traffic to %s", r.d.Target)
 	}
 	return r.do(ctx, step, briefly, &r.baseline, acts.ShiftTraffic)

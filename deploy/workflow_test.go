@@ -282,7 +282,7 @@ func TestFirstDeploymentLeavesNothingWhenItFails(t *testing.T) {
 	b := newBed(t)
 	b.w.fault = always("prove v1", slipway.Errorf(slipway.Failed, "broken"))
 	d := b.deploy("one")
-	if d.State != rolledBack || len(b.w.groups) != 0 || len(b.w.route.Groups) != 0 {
+	if d.State != rolledBack || len(b.w.groups) != 0 || len(b.w.route.Groups) != 0 || b.w.route.Port != 0 {
 		t.Errorf("state %s, groups %v, route %v", d.State, b.w.groups, b.w.route)
 	}
 }

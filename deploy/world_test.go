@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/traffic"
 )
 
 // world is a small fake of everything a deployment touches, in memory. It notes what was changed, and fails on demand, before or
@@ -194,8 +196,8 @@ func (w *world) SetRoute(_ context.Context, route slipway.Route) error {
 	return w.change(text, func() error { w.route = &route; return nil })
 }
 
-func (w *world) Prove(_ context.Context, _ slipway.Cluster, group string) error {
-	return w.change("prove "+short(group), func() error {
+func (w *world) Prove(_ context.Context, _ slipway.Cluster, group string, _ time.Duration) (traffic.Proof, error) {
+	return traffic.Proof{}, w.change("prove "+short(group), func() error {
 		if w.route == nil || active(*w.route) != group {
 			return slipway.Errorf(slipway.Failed, "traffic is not on %s", group)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
+	"github.com/slipway-sh/slipway/traffic"
 )
 
 // machines is a provider in memory whose machines are healthy at once; some of their images are broken.
@@ -112,7 +113,9 @@ type ways struct {
 func (w *ways) SetRoute(ctx context.Context, route slipway.Route) error {
 	return w.store.PutRoute(ctx, route)
 }
-func (w *ways) Prove(context.Context, slipway.Cluster, string) error   { return nil }
+func (w *ways) Prove(context.Context, slipway.Cluster, string, time.Duration) (traffic.Proof, error) {
+	return traffic.Proof{}, nil
+}
 func (w *ways) Drained(context.Context, slipway.Cluster, string) error { return nil }
 func (w *ways) Pool(context.Context, string) (slipway.PoolStatus, error) {
 	return slipway.PoolStatus{}, nil
