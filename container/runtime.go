@@ -17,6 +17,7 @@ import (
 
 	"github.com/containerd/go-runc"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -97,7 +98,8 @@ func (r *Runtime) Run(ctx context.Context, id, bundle string, spec *specs.Spec, 
 
 // Start runs a container in the background and returns its first process. The container lives on when this process ends.
 // bundle is as in Run; what the first process itself prints, not having a stream of its own, is in its file "console".
-// After an error nothing is left but what Delete removes.
+// After an error nothing is left but what Delete removes. An error that is os.ErrProcessDone says that the first process ran
+// and has ended already.
 func (r *Runtime) Start(ctx context.Context, id, bundle string, spec *specs.Spec) (*Process, error) {
 	if err := r.writeBundle(id, bundle, spec); err != nil {
 		return nil, err
@@ -152,8 +154,26 @@ func (r *Runtime) Exec(ctx context.Context, id string, process *specs.Process, s
 	}
 	defer os.RemoveAll(dir)
 	client, log := r.logged(dir)
-	err = client.Exec(ctx, id, *process, &runc.ExecOpts{IO: streams{stdio}})
-	if ctx.Err() != nil {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = client.Exec(running, id, *process, &runc.ExecOpts{IO: streams{stdio}, PidFile: pidFile(dir)})
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		// First the process, which would outlive its runc; then runc, which waits for whoever else has the process's output open.
+		if p, err := r.Find(id, dir); err == nil {
+			err = p.Signal(unix.SIGKILL)
+			p.Close()
+			if err != nil {
+				return -1, err
+			}
+		}
+		stop()
+		<-done
 		return -1, context.Cause(ctx)
 	}
 	status := 0

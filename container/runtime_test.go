@@ -49,6 +49,11 @@ func runtime(t *testing.T) *container.Runtime {
 		if err != nil || len(ids) > 0 {
 			t.Errorf("containers left: %v, %v", ids, err)
 		}
+		for _, id := range ids {
+			if err := r.Delete(context.Background(), id); err != nil {
+				t.Error(err)
+			}
+		}
 	})
 	return r
 }
@@ -164,6 +169,12 @@ func TestStartFindExecDelete(t *testing.T) {
 	status, err := r.Exec(t.Context(), "c1", container.ProcessSpec(container.Options{Args: []string{"/bin/probe", "exit", "3"}}), container.Stdio{Out: &out})
 	if err != nil || status != 3 {
 		t.Errorf("Exec: status %d, %v", status, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	stop := writerFunc(func(b []byte) (int, error) { cancel(); return len(b), nil })
+	_, err = r.Exec(ctx, "c1", container.ProcessSpec(container.Options{Args: []string{"/bin/probe", "sleep"}}), container.Stdio{Out: stop})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Exec with an ended context: %v", err)
 	}
 	if p.Ended() {
 		t.Error("ended too soon")

@@ -131,6 +131,11 @@ func (p *Provider) launch(m *machine) {
 		return
 	}
 	close(m.died)
+	if errors.Is(err, os.ErrProcessDone) { // it was launched well, and its service has ended since
+		m.stop()
+		p.setState(m, slipway.InstanceDead, p.epitaph(m.ID))
+		return
+	}
 	m.launchErr = err
 	if m.Retired || p.ctx.Err() != nil {
 		return // it is removed anyway, or the next process finds out what there is

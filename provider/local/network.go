@@ -47,11 +47,11 @@ type network struct {
 }
 
 const (
-	sparePlaces  = 4
-	firstPlace   = 2 // 0 is the network, 1 the bridge
-	subnetBits   = 22
-	machineLink  = "eth0"
-	networkLock  = "/run/lock/slipway-network.lock"
+	sparePlaces = 4
+	firstPlace  = 2 // 0 is the network, 1 the bridge
+	subnetBits  = 22
+	machineLink = "eth0"
+	networkLock = "/run/lock/slipway-network.lock"
 	// Namespaces are not pinned below the data directory: runc refuses paths with a comma.
 	pinned = "/run/slipway"
 )

@@ -82,10 +82,12 @@ func openHost(t testing.TB, dir string) *host {
 	}
 	return &host{
 		dir: dir, store: store, mounts: rootfs.New(filepath.Join(dir, "mounts"), store),
-		fixture: providertest.Fixture{Service: slipway.Service{
-			Command: []string{"/service"}, User: "1000:1001", Port: 8080, Health: slipway.Health{HTTP: "/healthz"},
-		}},
+		fixture: providertest.Fixture{Service: service()},
 	}
+}
+
+func service() slipway.Service {
+	return slipway.Service{Command: []string{"/service"}, User: "1000:1001", Port: 8080, Health: slipway.Health{HTTP: "/healthz"}}
 }
 
 func (h *host) image(t testing.TB, program []byte, name string) slipway.Digest {
@@ -124,7 +126,7 @@ func (h *host) open(t testing.TB) *local.Provider {
 	return p
 }
 
-// close ends a provider and its machines.
+// wipe ends a provider and its machines.
 func wipe(t testing.TB, p *local.Provider) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
