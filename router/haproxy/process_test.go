@@ -33,7 +33,10 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		fmt.Println(l.Addr().(*net.TCPAddr).Port)
-		panic(http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, name) })))
+		panic(http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(20 * time.Millisecond) // its work: under load some requests are always under way
+			io.WriteString(w, name)
+		})))
 	}
 	os.Exit(m.Run())
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -19,6 +20,7 @@ import (
 //	/healthz  200
 //	/hold     begins to answer when Release is called
 //	/stream   answers "begin" at once and "end" when Release is called
+//	/slow     works for 20 ms, so that under load some requests are always under way
 //	/fail     500
 type Backend struct {
 	Target slipway.Target
@@ -93,6 +95,8 @@ func (b *Backend) serve(w http.ResponseWriter, r *http.Request) {
 		b.Held <- struct{}{}
 		<-b.release
 		fmt.Fprint(w, "end ")
+	case "/slow":
+		time.Sleep(20 * time.Millisecond)
 	case "/fail":
 		http.Error(w, "failed on purpose", http.StatusInternalServerError)
 		return

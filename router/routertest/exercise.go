@@ -129,7 +129,7 @@ func fallover(t *testing.T, s *suite) {
 	for round := range 3 {
 		bad, good := group(t, fmt.Sprintf("bad%d", round), 3), group(t, fmt.Sprintf("good%d", round), 3)
 		s.set(slices.Concat(in(slipway.Active, bad...), in(slipway.Standby, good...))...)
-		g := s.load("/")
+		g := s.load("/slow")
 		s.await(g, 200)
 		var all sync.WaitGroup
 		for _, b := range bad {
@@ -163,7 +163,7 @@ func standbyIdle(t *testing.T, s *suite) {
 func oneDies(t *testing.T, s *suite) {
 	backends := group(t, "v1", 3)
 	s.set(in(slipway.Active, backends...)...)
-	g := s.load("/")
+	g := s.load("/slow")
 	s.await(g, 100)
 	backends[0].Kill()
 	s.await(g, 200)
