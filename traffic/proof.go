@@ -36,13 +36,17 @@ func (c *Controller) Prove(ctx context.Context, cluster slipway.Cluster, group s
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	begin := time.Now()
+	var seen error // what the last whole try saw; the one that the deadline cut short says only that
 	for {
 		proof, err := c.proveOnce(ctx, cluster, group)
 		if err == nil {
 			proof.Took = time.Since(begin)
 			return proof, nil
 		}
-		if seen := err; !pause(ctx, 5*time.Millisecond) {
+		if seen == nil || ctx.Err() == nil {
+			seen = err
+		}
+		if !pause(ctx, 5*time.Millisecond) {
 			return Proof{}, slipway.Errorf(slipway.DeadlinePast, "cannot prove that all traffic of %s goes to %s: %w", cluster, group, seen)
 		}
 	}
@@ -50,6 +54,7 @@ func (c *Controller) Prove(ctx context.Context, cluster slipway.Cluster, group s
 
 // Drained returns when nothing is under way on the group's targets, or there are none; a DeadlinePast error once ctx is done.
 func (c *Controller) Drained(ctx context.Context, cluster slipway.Cluster, group string) error {
+	seen := errors.New("the load balancer has not answered")
 	for {
 		pool, err := c.Router.Pool(ctx, cluster.String())
 		if slipway.CodeOf(err) == slipway.NotFound {
@@ -61,14 +66,16 @@ func (c *Controller) Drained(ctx context.Context, cluster slipway.Cluster, group
 				open += t.Open
 			}
 		}
-		if err == nil && open == 0 {
+		switch {
+		case err == nil && open == 0:
 			return nil
+		case err == nil:
+			seen = fmt.Errorf("%d requests are still under way", open)
+		case ctx.Err() == nil:
+			seen = err
 		}
 		if !pause(ctx, 10*time.Millisecond) {
-			if err != nil {
-				return err
-			}
-			return slipway.Errorf(slipway.DeadlinePast, "cannot drain %s: %d requests are still under way", group, open)
+			return slipway.Errorf(slipway.DeadlinePast, "cannot drain %s: %w", group, seen)
 		}
 	}
 }
