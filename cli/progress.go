@@ -117,8 +117,9 @@ const (
 type sign struct{ colour, text string }
 
 var (
-	good = sign{green, "✓"}
-	bad  = sign{red, "✗"}
+	good    = sign{green, "✓"}
+	bad     = sign{red, "✗"}
+	neutral = sign{dim, "·"}
 )
 
 func newLive(f *Factory) *live {
@@ -160,9 +161,9 @@ func (l *live) event(e slipway.Event) {
 		l.current = e.Message
 		l.finish(good, e.Time)
 		l.current = "baking"
-	case slipway.BakeTest:
+	case slipway.BakeTest: // its message says whether it passed
 		l.current = e.Message
-		l.finish(good, e.Time)
+		l.finish(neutral, e.Time)
 		l.current = "testing"
 	case slipway.DeploymentShifted:
 		l.finish(good, e.Time)
