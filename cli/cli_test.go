@@ -277,7 +277,7 @@ func TestShipOnTerminal(t *testing.T) {
 	if exit := r.main(t, "ship", "-f", app(t)); exit != exitGood {
 		t.Errorf("exit status %d: %s", exit, r.errOut)
 	}
-	wantIn(t, r.out.String(), "  ✓ uploaded 1 file, 7 B  0.", "  ✓ layer 1: copy hello  0.", "⠋ wait for 3 instances", "  ✓ wait for 3 instances  0.", "  ✓ all traffic is on hello-prod-v002", "\x1b[Khello: baked", "hello prod: v2 serves 100 %")
+	wantIn(t, r.out.String(), "  ✓ uploaded 1 file, 7 B  0.", "  ✓ layer 1: copy hello  0.", "⠋ wait for 3 instances", "  · wait for 3 instances  0.", "  ✓ all traffic is on hello-prod-v002", "\x1b[Khello: baked", "hello prod: v2 serves 100 %")
 	if strings.Contains(r.out.String(), green) {
 		t.Error("coloured in spite of NO_COLOR")
 	}
@@ -293,7 +293,7 @@ func TestFailureOnTerminal(t *testing.T) {
 	if exit := r.main(t, "deploy", "hello", "prod", "v2"); exit != exitRolledBack {
 		t.Errorf("exit status %d: %s", exit, r.errOut)
 	}
-	wantIn(t, r.out.String(), "  ! i-7 ended\n", "  ✗ wait for 3 instances  0.")
+	wantIn(t, r.out.String(), "  ! i-7 ended\n", "  · wait for 3 instances  0.")
 }
 
 // TestShipThroughRestart takes the fake down in the middle, and sees that nothing is lost or shown twice.

@@ -146,7 +146,7 @@ func (l *live) event(e slipway.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s := subject(e); s != l.subject {
-		l.finish(good, time.Now())
+		l.finish(neutral, time.Now())
 		l.subject, l.since = s, e.Time
 		l.line(l.paint(dim, s))
 	}
@@ -155,7 +155,7 @@ func (l *live) event(e slipway.Event) {
 		lines := strings.Split(strings.TrimSpace(e.Message), "\n")
 		l.detail = lines[len(lines)-1]
 	case slipway.BakeStarted, slipway.DeploymentStep, slipway.DeploymentStarted, slipway.ExecutionStarted, slipway.AbortRequested:
-		l.finish(good, e.Time)
+		l.finish(neutral, e.Time) // a step that is over need not have gone well: the next may be to undo it
 		l.current = e.Message
 	case slipway.BakeLayer: // that one is done, and the next under way
 		l.current = e.Message
@@ -166,29 +166,28 @@ func (l *live) event(e slipway.Event) {
 		l.finish(neutral, e.Time)
 		l.current = "testing"
 	case slipway.DeploymentShifted:
-		l.finish(good, e.Time)
+		l.finish(neutral, e.Time)
 		l.current = e.Message
 		l.finish(good, e.Time)
-	case slipway.BakeFinished, slipway.DeploymentFinished, slipway.ExecutionFinished: // the command prints how it ended
-		switch ended := succeeded(e); {
-		case !ended:
+	case slipway.BakeFinished: // the command prints how it ended
+		if !succeeded(e) {
 			l.finish(bad, e.Time)
-		case e.Kind == slipway.DeploymentFinished:
-			l.finish(good, e.Time)
 		}
 		l.current, l.detail = "", ""
+	case slipway.DeploymentFinished, slipway.ExecutionFinished:
+		l.finish(neutral, e.Time)
 	default:
 		l.line("  " + l.paint(red, "!") + " " + e.Message)
 	}
 	l.draw()
 }
 
-// succeeded reads from the record in the last event of some work whether it ended well.
+// succeeded reads from the record in the last event of a bake whether it ended well.
 func succeeded(e slipway.Event) bool {
 	var record struct {
-		State string `json:"state"`
+		State slipway.BakeState `json:"state"`
 	}
-	return json.Unmarshal(e.Data, &record) == nil && record.State == string(slipway.DeploymentSucceeded)
+	return json.Unmarshal(e.Data, &record) == nil && record.State == slipway.BakeSucceeded
 }
 
 func (l *live) upload(u client.Upload) {
