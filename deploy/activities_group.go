@@ -84,11 +84,14 @@ func (a *Activities) RetireOthers(ctx context.Context, d slipway.Deployment, kee
 		return err
 	}
 	if len(others) == 0 {
-		return nil
+		return a.leave(ctx, d.Cluster)
 	}
 	keep = min(keep, len(others))
 	d.Step = retirement(others[:keep], others[keep:])
 	if err := a.step(ctx, d); err != nil {
+		return err
+	}
+	if err := a.leave(ctx, d.Cluster, others[keep:]...); err != nil {
 		return err
 	}
 	for _, group := range others[:keep] {
@@ -103,9 +106,6 @@ func (a *Activities) RetireOthers(ctx context.Context, d slipway.Deployment, kee
 		}
 	}
 	for _, group := range others[keep:] {
-		if err := a.drain(ctx, d, group); err != nil {
-			return err
-		}
 		if err := a.verify(ctx, d.Target); err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func (a *Activities) DestroyGroup(ctx context.Context, d slipway.Deployment, und
 	if group.Cluster != d.Cluster || group.Image != d.Image {
 		return nil // another's of the same name, for which ours was never made
 	}
-	if err := a.drain(ctx, d, group); err != nil {
+	if err := a.leave(ctx, d.Cluster, group); err != nil {
 		return err
 	}
 	return a.Provider.DestroyServerGroup(ctx, undo.Group)
@@ -193,23 +193,6 @@ func (a *Activities) others(ctx context.Context, d slipway.Deployment) ([]slipwa
 	})
 	return groups, nil
 }
-
-// drain waits until no request is under way on the group, at most for as long as its service says.
-func (a *Activities) drain(ctx context.Context, d slipway.Deployment, group slipway.ServerGroup) error {
-	if d.Environment.LoadBalancer == nil {
-		return nil
-	}
-	within, cancel := context.WithTimeout(ctx, group.Service.Drain.Or(defaultDrain))
-	defer cancel()
-	err := a.Traffic.Drained(within, d.Cluster, group.Name)
-	if within.Err() != nil {
-		return ctx.Err() // nil if only the drain's own time is over
-	}
-	return err
-}
-
-// defaultDrain is how long requests under way are left to finish when the service does not say.
-const defaultDrain = 10 * time.Second
 
 func retirement(kept, destroyed []slipway.ServerGroup) string {
 	var parts []string

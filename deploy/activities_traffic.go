@@ -44,7 +44,7 @@ func (a *Activities) ShiftTraffic(ctx context.Context, d slipway.Deployment) (Ba
 		base.Instances = append(base.Instances, instance.ID)
 	}
 	if d.Environment.LoadBalancer != nil {
-		if err := a.Traffic.SetRoute(ctx, shifted(d)); err != nil {
+		if err := a.Traffic.SetRoute(ctx, served(d, slipway.Standby)); err != nil {
 			return base, err
 		}
 		pool, err := a.Router.Pool(ctx, d.Cluster.String())
@@ -109,7 +109,8 @@ func (a *Activities) WatchTarget(ctx context.Context, d slipway.Deployment, base
 	}
 }
 
-// SettleTarget verifies the target once more, makes it the only group in the route, and empties the ledger.
+// SettleTarget verifies the target once more, takes the source out of service, where it finishes what is under way on it, and
+// empties the ledger.
 func (a *Activities) SettleTarget(ctx context.Context, d slipway.Deployment) error {
 	if err := a.step(ctx, d); err != nil {
 		return err
@@ -118,7 +119,7 @@ func (a *Activities) SettleTarget(ctx context.Context, d slipway.Deployment) err
 		return err
 	}
 	if d.Environment.LoadBalancer != nil {
-		if err := a.Traffic.SetRoute(ctx, settled(d)); err != nil {
+		if err := a.Traffic.SetRoute(ctx, served(d, slipway.Off)); err != nil {
 			return err
 		}
 	} else if route, err := a.Store.Route(ctx, d.Cluster); err == nil && len(route.Groups) > 0 { // it had a load balancer until now
@@ -155,7 +156,12 @@ func (a *Activities) RestoreRoute(ctx context.Context, d slipway.Deployment, und
 	if _, err := check.Recovered(ctx, a.Provider, source, max(1, group.Size.Min), time.Now().Add(recovery)); err != nil {
 		return err
 	}
-	if err := a.Traffic.SetRoute(ctx, *undo.Route); err != nil {
+	route := *undo.Route
+	if slices.ContainsFunc(d.Undo, func(u slipway.Undo) bool { return u.Kind == slipway.UndoDestroyGroup }) {
+		// The target stays in the pool until what is under way on it is finished; [Activities.DestroyGroup] takes it out.
+		route.Groups = append(slices.Clone(route.Groups), slipway.GroupRoute{Group: d.Target, Mode: slipway.Off, Weight: 100})
+	}
+	if err := a.Traffic.SetRoute(ctx, route); err != nil {
 		return err
 	}
 	_, err = a.Traffic.Prove(ctx, d.Cluster, source, proveWithin)
@@ -219,24 +225,52 @@ func (a *Activities) lost(ctx context.Context, group slipway.ServerGroup, base B
 	return nil
 }
 
-// shifted returns the route with all traffic on the target and the source standing by.
-func shifted(d slipway.Deployment) slipway.Route {
-	route := settled(d)
+// served returns the route with all traffic on the target, and the source in the given mode if it had the traffic before.
+func served(d slipway.Deployment, source slipway.TargetMode) slipway.Route {
+	route := slipway.Route{
+		Cluster: d.Cluster, Address: d.Environment.LoadBalancer.Address, Port: d.Environment.LoadBalancer.Port,
+		Groups: []slipway.GroupRoute{{Group: d.Target, Mode: slipway.Active, Weight: 100}},
+	}
 	for _, u := range d.Undo {
 		if u.Kind == slipway.UndoRestoreRoute && active(*u.Route) == d.Source && d.Source != "" {
-			route.Groups = append(route.Groups, slipway.GroupRoute{Group: d.Source, Mode: slipway.Standby, Weight: 100})
+			route.Groups = append(route.Groups, slipway.GroupRoute{Group: d.Source, Mode: source, Weight: 100})
 		}
 	}
 	return route
 }
 
-// settled returns the route with nothing but the target.
-func settled(d slipway.Deployment) slipway.Route {
-	return slipway.Route{
-		Cluster: d.Cluster, Address: d.Environment.LoadBalancer.Address, Port: d.Environment.LoadBalancer.Port,
-		Groups: []slipway.GroupRoute{{Group: d.Target, Mode: slipway.Active, Weight: 100}},
+// leave waits until nothing is under way on groups, for as long as their services say at most, and takes every group out of the
+// cluster's route that gets no traffic.
+func (a *Activities) leave(ctx context.Context, cluster slipway.Cluster, groups ...slipway.ServerGroup) error {
+	route, err := a.Store.Route(ctx, cluster)
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return nil
 	}
+	if err != nil {
+		return err
+	}
+	for _, group := range groups {
+		within, cancel := context.WithTimeout(ctx, group.Service.Drain.Or(defaultDrain))
+		err := a.Traffic.Drained(within, cluster, group.Name)
+		late := within.Err() != nil
+		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && !late {
+			return err
+		}
+	}
+	off := func(g slipway.GroupRoute) bool { return g.Mode == slipway.Off }
+	if !slices.ContainsFunc(route.Groups, off) {
+		return nil
+	}
+	route.Groups = slices.DeleteFunc(route.Groups, off)
+	return a.Traffic.SetRoute(ctx, route)
 }
+
+// defaultDrain is how long requests under way are left to finish when the service does not say.
+const defaultDrain = 10 * time.Second
 
 // closed returns the route of a cluster that has no listener.
 func closed(c slipway.Cluster) slipway.Route {

@@ -180,23 +180,23 @@ func TestDeployment(t *testing.T) {
 		calls string
 		error string
 	}{
-		{"redblack", nil, succeeded, "create v2 · route v2 (v1) · prove v2 · route v2", ""},
-		{"highlander", highlander, succeeded, "create v2 · route v2 (v1) · prove v2 · route v2 · destroy v1", ""},
+		{"redblack", nil, succeeded, "create v2 · route v2 (v1) · prove v2 · route v2 [v1] · route v2", ""},
+		{"highlander", highlander, succeeded, "create v2 · route v2 (v1) · prove v2 · route v2 [v1] · route v2 · destroy v1", ""},
 		{"workers", workers, succeeded, "create v2 · resize v1 0", ""},
 		{"highlander of workers", and(workers, highlander), succeeded, "create v2 · destroy v1", ""},
 
 		{"create fails", fault(always("create v2", broken)), rolledBack, "create v2", "broken"},
 		{"create fails for good", fault(always("create v2", passing)), rolledBack, strings.Repeat("create v2 · ", 29) + "create v2", "internal"},
-		{"create fails once", fault(once("create v2", passing)), succeeded, "create v2 · create v2 · route v2 (v1) · prove v2 · route v2", ""},
-		{"create's reply is lost", fault(lost("create v2")), succeeded, "create v2 · create v2 · route v2 (v1) · prove v2 · route v2", ""},
+		{"create fails once", fault(once("create v2", passing)), succeeded, "create v2 · create v2 · route v2 (v1) · prove v2 · route v2 [v1] · route v2", ""},
+		{"create's reply is lost", fault(lost("create v2")), succeeded, "create v2 · create v2 · route v2 (v1) · prove v2 · route v2 [v1] · route v2", ""},
 		{"a machine dies while starting", func(b *bed) { b.w.health["hello-prod-v002"] = slipway.InstanceDead }, rolledBack, "create v2 · destroy v2", "boom"},
 		{"never healthy", func(b *bed) { b.w.health["hello-prod-v002"] = slipway.InstanceStarting }, rolledBack, "create v2 · destroy v2", "0 of 3 machines"},
 		{"a smoke check fails", smoke, rolledBack, "create v2 · destroy v2", "check http /"},
 		{"dead just before the shift", dead("step: waiting"), rolledBack, "create v2 · destroy v2", "dead"},
 		{"shift fails", fault(once("route v2 (v1)", broken)), rolledBack, "create v2 · route v2 (v1) · destroy v2", "broken"},
-		{"shift's reply is lost", fault(lost("route v2 (v1)")), succeeded, "create v2 · route v2 (v1) · route v2 (v1) · prove v2 · route v2", ""},
-		{"prove fails", fault(always("prove v2", broken)), rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 · prove v1 · destroy v2", "broken"},
-		{"dies under traffic", dead("step: watching"), rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 · prove v1 · destroy v2", "under traffic"},
+		{"shift's reply is lost", fault(lost("route v2 (v1)")), succeeded, "create v2 · route v2 (v1) · route v2 (v1) · prove v2 · route v2 [v1] · route v2", ""},
+		{"prove fails", fault(always("prove v2", broken)), rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · prove v1 · route v1 · destroy v2", "broken"},
+		{"dies under traffic", dead("step: watching"), rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · prove v1 · route v1 · destroy v2", "under traffic"},
 		{"requests fail", func(b *bed) {
 			b.w.fault = func(call string) (error, error) {
 				if strings.HasPrefix(call, "step: watching") {
@@ -204,37 +204,37 @@ func TestDeployment(t *testing.T) {
 				}
 				return nil, nil
 			}
-		}, rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 · prove v1 · destroy v2", "3 requests failed"},
-		{"dies before it settles", dead("step: settling"), rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 · prove v1 · destroy v2", "healthy now"},
+		}, rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · prove v1 · route v1 · destroy v2", "3 requests failed"},
+		{"dies before it settles", dead("step: settling"), rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · prove v1 · route v1 · destroy v2", "healthy now"},
 		{"settling fails", func(b *bed) {
 			b.w.fault = func(call string) (error, error) {
-				if call == "route v2" {
+				if call == "route v2 [v1]" {
 					return broken, nil
 				}
 				return nil, nil
 			}
-		}, rolledBack, "create v2 · route v2 (v1) · prove v2 · route v2 · route v1 · prove v1 · destroy v2", "broken"},
-		{"retiring fails", and(highlander, fault(always("destroy v1", broken))), succeeded, "create v2 · route v2 (v1) · prove v2 · route v2 · destroy v1", ""},
-		{"dies before it retires the other", and(highlander, dead("step: destroying")), succeeded, "create v2 · route v2 (v1) · prove v2 · route v2", ""},
+		}, rolledBack, "create v2 · route v2 (v1) · prove v2 · route v2 [v1] · route v1 [v2] · prove v1 · route v1 · destroy v2", "broken"},
+		{"retiring fails", and(highlander, fault(always("destroy v1", broken))), succeeded, "create v2 · route v2 (v1) · prove v2 · route v2 [v1] · route v2 · destroy v1", ""},
+		{"dies before it retires the other", and(highlander, dead("step: destroying")), succeeded, "create v2 · route v2 (v1) · prove v2 · route v2 [v1] · route v2", ""},
 		{"a worker dies when watched", and(workers, dead("step: watching")), rolledBack, "create v2 · destroy v2", "under traffic"},
 
 		{"destroying fails", and(smoke, fault(always("destroy v2", broken))), attention, "create v2 · destroy v2", "undoing it failed: broken"},
 		{"going back fails", func(b *bed) {
 			b.w.fault = func(call string) (error, error) {
-				if call == "prove v2" || call == "route v1" {
+				if call == "prove v2" || call == "route v1 [v2]" {
 					return broken, nil
 				}
 				return nil, nil
 			}
-		}, attention, "create v2 · route v2 (v1) · prove v2 · route v1", "undoing it failed: broken"},
+		}, attention, "create v2 · route v2 (v1) · prove v2 · route v1 [v2]", "undoing it failed: broken"},
 
 		{"abort while recording", abort("step: recording"), aborted, "", "was aborted"},
 		{"abort while creating", abort("create v2"), aborted, "create v2 · destroy v2", "was aborted"},
 		{"abort while waiting", and(func(b *bed) { b.w.health["hello-prod-v002"] = slipway.InstanceStarting }, abort("step: waiting")), aborted, "create v2 · destroy v2", "was aborted"},
-		{"abort while shifting", abort("route v2 (v1)"), aborted, "create v2 · route v2 (v1) · route v1 · prove v1 · destroy v2", "was aborted"},
-		{"abort while proving", abort("prove v2"), aborted, "create v2 · route v2 (v1) · prove v2 · route v1 · prove v1 · destroy v2", "was aborted"},
-		{"abort while watching", abort("step: watching"), aborted, "create v2 · route v2 (v1) · prove v2 · route v1 · prove v1 · destroy v2", "was aborted"},
-		{"abort while retiring", and(highlander, abort("destroy v1")), succeeded, "create v2 · route v2 (v1) · prove v2 · route v2 · destroy v1", ""},
+		{"abort while shifting", abort("route v2 (v1)"), aborted, "create v2 · route v2 (v1) · route v1 [v2] · prove v1 · route v1 · destroy v2", "was aborted"},
+		{"abort while proving", abort("prove v2"), aborted, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · prove v1 · route v1 · destroy v2", "was aborted"},
+		{"abort while watching", abort("step: watching"), aborted, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · prove v1 · route v1 · destroy v2", "was aborted"},
+		{"abort while retiring", and(highlander, abort("destroy v1")), succeeded, "create v2 · route v2 (v1) · prove v2 · route v2 [v1] · route v2 · destroy v1", ""},
 		{"abort while undoing", and(smoke, abort("destroy v2")), rolledBack, "create v2 · destroy v2", "check http"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -307,12 +307,12 @@ func TestRollback(t *testing.T) {
 		calls string
 		code  slipway.Code
 	}{
-		{"to the source", func(t *testing.T, b *bed) { b.deploy("one"); b.deploy("two") }, "", "route v1 (v2) · prove v1 · route v1", ""},
+		{"to the source", func(t *testing.T, b *bed) { b.deploy("one"); b.deploy("two") }, "", "route v1 (v2) · prove v1 · route v1 [v2] · route v1", ""},
 		{"nothing there", func(t *testing.T, b *bed) {}, "", "", slipway.NotFound},
 		{"nothing before", func(t *testing.T, b *bed) { b.deploy("one") }, "", "", slipway.Refused},
 		{"not to what was rolled back", func(t *testing.T, b *bed) { b.deploy("one"); b.deploy("two"); b.rollback("") }, "", "", slipway.Refused},
 		{"further back, made again", func(t *testing.T, b *bed) { b.deploy("one"); b.deploy("two"); b.deploy("three"); b.rollback("") }, "",
-			"create v4 · route v4 (v2) · prove v4 · route v4 · destroy v3", ""},
+			"create v4 · route v4 (v2) · prove v4 · route v4 [v2] · route v4 · destroy v3", ""},
 		{"a clone has its original's past", func(t *testing.T, b *bed) {
 			b.deploy("one")
 			b.deploy("two")
@@ -324,19 +324,19 @@ func TestRollback(t *testing.T) {
 			b.env.Strategy = slipway.Strategy{Highlander: &slipway.Highlander{Watch: 1}}
 			b.deploy("one")
 			b.deploy("two")
-		}, "", "create v3 · route v3 (v2) · prove v3 · route v3 · destroy v2", ""},
+		}, "", "create v3 · route v3 (v2) · prove v3 · route v3 [v2] · route v3 · destroy v2", ""},
 		{"the kept group is broken", func(t *testing.T, b *bed) {
 			b.deploy("one")
 			b.deploy("two")
 			b.w.spoil("hello-prod-v001", slipway.InstanceDead)
-		}, "", "create v3 · route v3 (v2) · prove v3 · route v3 · destroy v1", ""},
+		}, "", "create v3 · route v3 (v2) · prove v3 · route v3 [v2] · route v3 · destroy v1", ""},
 		{"after a failure", func(t *testing.T, b *bed) {
 			b.deploy("one")
 			b.deploy("two")
 			b.w.health["hello-prod-v003"] = slipway.InstanceDead
 			b.deploy("three")
-		}, "", "route v1 (v2) · prove v1 · route v1", ""},
-		{"to an image", func(t *testing.T, b *bed) { b.deploy("one"); b.deploy("two"); b.deploy("three") }, "one", "create v4 · route v4 (v3) · prove v4 · route v4 · destroy v2", ""},
+		}, "", "route v1 (v2) · prove v1 · route v1 [v2] · route v1", ""},
+		{"to an image", func(t *testing.T, b *bed) { b.deploy("one"); b.deploy("two"); b.deploy("three") }, "one", "create v4 · route v4 (v3) · prove v4 · route v4 [v3] · route v4 · destroy v2", ""},
 		{"to the image that serves", func(t *testing.T, b *bed) { b.deploy("one"); b.deploy("two") }, "two", "", slipway.Refused},
 		{"to an image that never served", func(t *testing.T, b *bed) {
 			b.deploy("one")
@@ -378,7 +378,7 @@ func TestRollbackThatFails(t *testing.T) {
 		calls    string
 	}{
 		{"prove fails", "", always("prove v1", slipway.Errorf(slipway.Failed, "broken")), false, rolledBack, "route v1 (v2) · prove v1 · route v2 · prove v2"},
-		{"abort while shifting", "route v1 (v2)", nil, false, succeeded, "route v1 (v2) · prove v1 · route v1"},
+		{"abort while shifting", "route v1 (v2)", nil, false, succeeded, "route v1 (v2) · prove v1 · route v1 [v2] · route v1"},
 		{"abort before", "step: recording", nil, false, aborted, ""},
 		{"abort a worker's start", "resize v1 3", nil, true, aborted, "resize v1 3 · resize v1 0"},
 	} {

@@ -191,6 +191,8 @@ func (w *world) SetRoute(_ context.Context, route slipway.Route) error {
 			text += " " + short(g.Group)
 		case slipway.Standby:
 			text += " (" + short(g.Group) + ")"
+		case slipway.Off:
+			text += " [" + short(g.Group) + "]"
 		}
 	}
 	return w.change(text, func() error { w.route = &route; return nil })
