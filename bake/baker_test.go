@@ -21,6 +21,7 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
+	"github.com/slipway-sh/slipway/container"
 	"github.com/slipway-sh/slipway/image"
 	"github.com/slipway-sh/slipway/rootfs"
 )
@@ -46,7 +47,7 @@ func openBakery(t *testing.T, dir string) *bakery {
 		t.Fatal(err)
 	}
 	b := &bakery{t: t, images: images, mounts: rootfs.New(filepath.Join(dir, "mounts"), images), dir: dir}
-	b.Baker = b.again()
+	b.Baker = bake.New(bake.Config{Images: images, Mounts: b.mounts, Dir: filepath.Join(dir, "cache"), Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() {
 		if err := b.mounts.Prune(func(slipway.Digest) bool { return false }); err != nil {
 			t.Error(err)
@@ -56,17 +57,22 @@ func openBakery(t *testing.T, dir string) *bakery {
 	return b
 }
 
-// again returns another baker on the same data directory, as after a restart.
-func (b *bakery) again() *bake.Baker {
-	return bake.New(bake.Config{Images: b.images, Mounts: b.mounts, Dir: filepath.Join(b.dir, "cache"), Log: slog.New(slog.DiscardHandler)})
-}
-
 // wantNothingLeft fails the test if sandboxes, mounts or work directories are left.
 func (b *bakery) wantNothingLeft() {
 	b.t.Helper()
 	for _, pattern := range []string{"cache/work/*", "cache/runc/*"} {
 		if left, _ := filepath.Glob(filepath.Join(b.dir, pattern)); len(left) > 0 {
 			b.t.Errorf("left behind: %v", left)
+		}
+	}
+	if os.Geteuid() == 0 {
+		runtime, err := container.NewRuntime(filepath.Join(b.dir, "cache/runc"))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		// It lists the control groups of sandboxes too.
+		if ids, err := runtime.List(); err != nil || len(ids) > 0 {
+			b.t.Errorf("left behind: sandboxes %v, %v", ids, err)
 		}
 	}
 	text, err := os.ReadFile("/proc/self/mountinfo")

@@ -150,6 +150,9 @@ func (b *Baker) debian(ctx context.Context, suite, sources string, out io.Writer
 	if err != nil && b.full() {
 		return "", 0, slipway.Errorf(slipway.Unprepared, "cannot make %s: no space left on the disk of %s%s", what, b.workDir, tail)
 	}
+	if err != nil && strings.Contains(tail, "404 ") && strings.Contains(tail, "does not have a Release file") {
+		return "", 0, slipway.Errorf(slipway.Invalid, "cannot make %s: Debian's archive, as this host is configured to reach it, has no release of that name%s", what, tail)
+	}
 	if err != nil {
 		return "", 0, slipway.Errorf(slipway.Failed, "cannot make %s: mmdebstrap: %w; it said last:%s", what, err, tail)
 	}

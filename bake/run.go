@@ -42,7 +42,7 @@ func (b *Baker) planRun(r slipway.RunLayer, place string, files files, below []s
 		defer b.removeWork(dir)
 		s := sandbox{
 			what: "run " + r.Script, place: place, below: below,
-			dir: contextDir, dirs: []string{contextDir}, timeout: timeout, trace: isTrace,
+			dir: contextDir, dirs: []string{contextDir}, timeout: timeout,
 			env: map[string]string{"PATH": searchPath, "HOME": "/root", "LC_ALL": "C.UTF-8", sourceDateEpochName: sourceDateEpoch},
 		}
 		if r.Network {

@@ -31,7 +31,6 @@ type sandbox struct {
 	files   []string
 	mounts  []specs.Mount
 	timeout time.Duration
-	trace   func(upper, path string) bool // selects changed files that are no part of the layer; nil: none
 }
 
 // tools is where a sandbox shows what it needs and the image does not have. /dev is the sandbox's own: no directory has to be made.
@@ -67,7 +66,7 @@ func (b *Baker) run(ctx context.Context, dir string, s sandbox, out io.Writer) (
 		return "", 0, err
 	}
 	return b.images.WriteLayer(ctx, nil, func(l *image.Layer) error {
-		return l.AddOverlay(ctx, upper, func(p string) bool { return s.trace != nil && s.trace(upper, p) })
+		return l.AddOverlay(ctx, upper, func(p string) bool { return isTrace(upper, p) })
 	})
 }
 

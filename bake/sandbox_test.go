@@ -124,16 +124,12 @@ func TestRunFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBakery(t)
-			before := cgroups(t)
 			_, _, out, err := b.bake(t.Context(), b.runLayer(c.script, c.change))
 			wantError(t, err, c.code, "image.layers[0].run", c.message)
 			if c.name == "status" && !strings.HasSuffix(out, "line 21\nlast\n") {
 				t.Errorf("got output %q", out)
 			}
 			b.wantNothingLeft()
-			if after := cgroups(t); !slices.Equal(after, before) {
-				t.Errorf("cgroups before %v, after %v", before, after)
-			}
 		})
 	}
 }
@@ -149,7 +145,6 @@ func TestCancelRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	below := []slipway.LayerInfo{base.LayerInfo}
-	before := cgroups(t)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err = b.Layer(ctx, req, steps[1], below, onLine(func(string) { cancel() }))
@@ -157,9 +152,6 @@ func TestCancelRun(t *testing.T) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	b.wantNothingLeft()
-	if after := cgroups(t); !slices.Equal(after, before) {
-		t.Errorf("cgroups before %v, after %v", before, after)
-	}
 }
 
 // onLine calls a function for each line written.
@@ -177,7 +169,6 @@ func TestSweep(t *testing.T) {
 	if os.Getenv("BAKE_UNTIL_KILLED") != "" {
 		t.Skip("this is the process to be killed")
 	}
-	before := cgroups(t)
 	killed := exec.Command(os.Args[0], "-test.run=^TestBakeUntilKilled$", "-test.v")
 	killed.Env = append(os.Environ(), "BAKE_UNTIL_KILLED="+b.dir)
 	out, err := killed.StdoutPipe()
@@ -199,9 +190,6 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.wantNothingLeft()
-	if after := cgroups(t); !slices.Equal(after, before) {
-		t.Errorf("cgroups before %v, after %v", before, after)
-	}
 	if err := b.Sweep(t.Context()); err != nil {
 		t.Errorf("again: %v", err)
 	}
@@ -290,20 +278,4 @@ func TestDiskFull(t *testing.T) {
 		b.wantNothingLeft()
 	}
 	b.mustBake(b.runLayer("echo fine >/x", nil))
-}
-
-// cgroups lists the control groups of bakeries' sandboxes.
-func cgroups(t *testing.T) []string {
-	t.Helper()
-	var found []string
-	err := filepath.WalkDir("/sys/fs/cgroup", func(p string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), "bake-") {
-			found = append(found, p)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
 }
