@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/deploy/durable"
 	"github.com/slipway-sh/slipway/traffic"
 )
 
@@ -82,7 +83,7 @@ func (a *Activities) FinishDeployment(ctx context.Context, d slipway.Deployment)
 	}
 	d.Finished = time.Now()
 	if err := a.Store.PutDeployment(ctx, d); err != nil {
-		return d, err
+		return d, durable.Passing(err)
 	}
 	message := fmt.Sprintf("%s serves %s", d.Target, d.Image.Short())
 	if d.Error != nil {
@@ -104,6 +105,13 @@ func (a *Activities) step(ctx context.Context, d slipway.Deployment) error {
 		a.publish(ctx, d, slipway.DeploymentStep, d.Step, false)
 	}
 	return nil
+}
+
+// tell is as step, but fails never: taking a change back, which the stored ledger lists already, does not wait for the records.
+func (a *Activities) tell(ctx context.Context, d slipway.Deployment) {
+	if err := a.step(ctx, d); err != nil {
+		a.Log.Warn("cannot store what a deployment does", "deployment", d.ID, "step", d.Step, "error", err)
+	}
 }
 
 // publish stores an event and sends it to whoever listens. A deployment does not fail because it could not tell of itself.

@@ -118,17 +118,13 @@ func (a *Activities) RetireOthers(ctx context.Context, d slipway.Deployment, kee
 
 // DisableGroup takes an UndoDisableGroup back.
 func (a *Activities) DisableGroup(ctx context.Context, d slipway.Deployment, undo slipway.Undo) error {
-	if err := a.step(ctx, d); err != nil {
-		return err
-	}
+	a.tell(ctx, d)
 	return a.Provider.ResizeServerGroup(ctx, undo.Group, slipway.Size{})
 }
 
 // DestroyGroup takes an UndoDestroyGroup back. Refused while the group is in the cluster's route.
 func (a *Activities) DestroyGroup(ctx context.Context, d slipway.Deployment, undo slipway.Undo) error {
-	if err := a.step(ctx, d); err != nil {
-		return err
-	}
+	a.tell(ctx, d)
 	route, err := a.Store.Route(ctx, d.Cluster)
 	if err != nil && slipway.CodeOf(err) != slipway.NotFound {
 		return err

@@ -135,9 +135,7 @@ func (a *Activities) SettleTarget(ctx context.Context, d slipway.Deployment) err
 // A source that has lost machines meanwhile is given time to replace them; until then the target keeps the traffic and the
 // load balancer itself falls back on the source while no machine of the target is up.
 func (a *Activities) RestoreRoute(ctx context.Context, d slipway.Deployment, undo slipway.Undo) error {
-	if err := a.step(ctx, d); err != nil {
-		return err
-	}
+	a.tell(ctx, d)
 	now, err := a.Store.Route(ctx, d.Cluster)
 	if err != nil && slipway.CodeOf(err) != slipway.NotFound {
 		return err

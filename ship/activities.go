@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/deploy"
+	"github.com/slipway-sh/slipway/deploy/durable"
 )
 
 // Baker makes layers and images. [bake.Baker] is one.
@@ -112,7 +113,7 @@ func (a *Activities) FinishExecution(ctx context.Context, x slipway.Execution) (
 	}
 	x.Finished = time.Now().UTC()
 	if err := a.Store.PutExecution(ctx, x); err != nil {
-		return x, err
+		return x, durable.Passing(err)
 	}
 	message := "shipped " + x.Image.Short()
 	if x.Error != nil {

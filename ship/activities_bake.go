@@ -9,6 +9,7 @@ import (
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/check"
+	"github.com/slipway-sh/slipway/deploy/durable"
 )
 
 const (
@@ -125,7 +126,7 @@ func (a *Activities) FinishBake(ctx context.Context, in BakeInput, out BakeOutco
 	case slipway.CodeOf(err) == slipway.NotFound:
 		b = in.Bake
 	case err != nil:
-		return b, err
+		return b, durable.Passing(err)
 	case b.State.Done():
 		return b, nil // an earlier try did it and its reply was lost
 	}
@@ -143,18 +144,18 @@ func (a *Activities) FinishBake(ctx context.Context, in BakeInput, out BakeOutco
 			image.State = slipway.ImageFailed
 		}
 		if err := a.Store.PutImage(ctx, image); err != nil {
-			return b, err
+			return b, durable.Passing(err)
 		}
 		b.Image = image.Digest
 	}
 	if b.State == slipway.BakeSucceeded {
 		// Only now, so that a bake that fails changes nobody's policy.
 		if err := a.Store.PutApplication(ctx, *out.Spec); err != nil {
-			return b, err
+			return b, durable.Passing(err)
 		}
 	}
 	if err := a.Store.PutBake(ctx, b); err != nil {
-		return b, err
+		return b, durable.Passing(err)
 	}
 	message := fmt.Sprintf("image %s is ready", b.Image.Short())
 	if b.Error != nil {

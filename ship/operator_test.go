@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/deploy"
@@ -265,7 +268,7 @@ func TestShip(t *testing.T) {
 		t.Skip("starts a Temporal server")
 	}
 	y, ctx := newYard(t), t.Context()
-	ship := func(req slipway.BakeRequest, environments ...string) slipway.Execution {
+	shipTo := func(req slipway.BakeRequest, environments ...string) slipway.Execution {
 		t.Helper()
 		x, err := y.Ship(ctx, slipway.ShipRequest{BakeRequest: req, Environments: environments})
 		if err != nil {
@@ -273,7 +276,7 @@ func TestShip(t *testing.T) {
 		}
 		return x
 	}
-	x := y.shipped(ship(request("1", short), "dev", "prod").ID)
+	x := y.shipped(shipTo(request("1", short), "dev", "prod").ID)
 	if x.State != slipway.ExecutionSucceeded || len(x.Deployments) != 2 || x.Image == "" {
 		t.Fatalf("%+v: %v", x, x.Error)
 	}
@@ -286,16 +289,16 @@ func TestShip(t *testing.T) {
 	// A broken version stops at the first environment, where the version before goes on.
 	broken := request("2", short)
 	y.machines.broken[y.baker.Key(&broken)] = true
-	x = y.shipped(ship(broken, "dev", "prod").ID)
+	x = y.shipped(shipTo(broken, "dev", "prod").ID)
 	if x.State != slipway.ExecutionFailed || len(x.Deployments) != 1 || x.Error.Code != slipway.Failed || !strings.Contains(x.Error.Message, "the last line") {
 		t.Errorf("%+v: %v", x, x.Error)
 	}
 
 	// An occupied cluster.
-	x = ship(request("3", long), "prod")
+	x = shipTo(request("3", long), "prod")
 	occupying := until(t, func() (slipway.Execution, error) { return y.store.Execution(ctx, x.ID) }, func(x slipway.Execution) bool { return len(x.Deployments) == 1 })
 	y.deployment(occupying.Deployments[0], watching)
-	second := y.shipped(ship(request("4", short), "prod").ID)
+	second := y.shipped(shipTo(request("4", short), "prod").ID)
 	if second.State != slipway.ExecutionFailed || second.Error.Code != slipway.Conflict || !strings.Contains(second.Error.Message, occupying.Deployments[0]) {
 		t.Errorf("%+v: %v", second, second.Error)
 	}
@@ -309,6 +312,29 @@ func TestShip(t *testing.T) {
 	}
 	if d, err := y.store.Deployment(ctx, x.Deployments[0]); err != nil || d.State != slipway.DeploymentAborted {
 		t.Errorf("%+v, %v", d, err)
+	}
+	y.replay(x.ID, deploy.WorkflowID(prod), "bake/"+must(y.store.Bake(ctx, x.Bake)).Key.Hex())
+}
+
+// replay runs the code of the workflows over the history of one: it must decide as it did.
+func (y *yard) replay(workflows ...string) {
+	y.t.Helper()
+	for _, id := range workflows {
+		replayer := worker.NewWorkflowReplayer()
+		replayer.RegisterWorkflowWithOptions(deploy.Workflow, workflow.RegisterOptions{Name: "deploy"})
+		replayer.RegisterWorkflowWithOptions(ship.Bake, workflow.RegisterOptions{Name: "bake"})
+		replayer.RegisterWorkflowWithOptions(ship.Ship, workflow.RegisterOptions{Name: "ship"})
+		var past history.History
+		for events := y.engine.Client().GetWorkflowHistory(y.t.Context(), id, "", true, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+			event, err := events.Next()
+			if err != nil {
+				y.t.Fatal(err)
+			}
+			past.Events = append(past.Events, event)
+		}
+		if err := replayer.ReplayWorkflowHistory(nil, &past); err != nil {
+			y.t.Errorf("replay of %s: %v", id, err)
+		}
 	}
 }
 

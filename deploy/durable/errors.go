@@ -34,6 +34,15 @@ func encode(err error) error {
 	})
 }
 
+// Passing returns err without its code, so that the step is tried again whatever it was: for steps that must be done in the end,
+// such as storing the last record when the disk has space again. nil for nil.
+func Passing(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(err.Error())
+}
+
 // Error returns the failure of an activity or a child workflow as the [slipway.Error] it was, nil for nil. Cancellation is
 // [slipway.ClosedByAbort]; a step that ran out of time or tries is [slipway.Unavailable] or what it failed with last.
 func Error(err error) *slipway.Error {
