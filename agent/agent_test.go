@@ -2,6 +2,7 @@ package agent
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,6 +81,20 @@ func TestLookPath(t *testing.T) {
 	} {
 		if got, err := lookPath(name); got != want || (want == "") != (err != nil) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
+		}
+	}
+}
+
+// TestImports: the agent is in every machine and starts before every service. What it imports is paid for there.
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "../cmd/slipway-agent").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range strings.Fields(string(out)) {
+		outside := strings.Contains(name, ".") && !strings.HasPrefix(name, "vendor/") && !strings.HasPrefix(name, "github.com/slipway-sh/slipway/")
+		if outside || name == "net/http" {
+			t.Errorf("the agent imports %s", name)
 		}
 	}
 }

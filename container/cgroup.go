@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-sh/slipway"
 )
 
 // cgroups are the control groups of one runtime's containers: one below parent in every hierarchy the host has, be they those
@@ -39,7 +41,7 @@ func findCgroups(parent string) (cgroups, error) {
 		}
 	}
 	if len(c.mounts) == 0 {
-		return c, errors.New("cannot run machines: no cgroup filesystem is mounted")
+		return c, slipway.Errorf(slipway.Unprepared, "cannot run machines: no cgroup filesystem is mounted; mount one with: mount -t cgroup2 none /sys/fs/cgroup")
 	}
 	return c, nil
 }

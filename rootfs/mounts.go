@@ -129,7 +129,11 @@ func (m *Mounts) Overlay(ctx context.Context, target string, layers []slipway.Di
 	if err := os.Chmod(upper, 0o755); err != nil { //nolint:gosec // The services of a machine must be able to enter its root directory.
 		return err
 	}
-	if err := mountOverlay(target, lower, upper, work); err != nil {
+	err := mountOverlay(target, lower, upper, work)
+	if errors.Is(err, unix.ENODEV) {
+		return slipway.Errorf(slipway.Unprepared, "cannot mount an overlay: the kernel has no overlayfs; load it with: modprobe overlay")
+	}
+	if err != nil {
 		return fmt.Errorf("cannot mount the overlay at %s: %w", target, err)
 	}
 	return nil

@@ -113,6 +113,9 @@ func TestNothingLeaks(t *testing.T) {
 		cycle(i + 1)
 	}
 	h.becomes(t, before)
+	if logs, err := os.ReadDir(filepath.Join(h.dir, "local", "logs")); err != nil || len(logs) != 50 {
+		t.Errorf("%d logs are kept of 51 machines, %v; want 50", len(logs), err)
+	}
 	wipe(t, p)
 	after := h.census(t)
 	after.files = empty.files // the runtime keeps some of its own

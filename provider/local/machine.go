@@ -19,6 +19,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/agent"
@@ -172,11 +173,11 @@ func (p *Provider) make(m *machine) (*container.Process, error) {
 	}
 	dir := p.records.machineDir(m.ID)
 	at := func(name string) string { return filepath.Join(dir, name) }
-	if err := p.Mounts.Overlay(ctx, at("root"), layers, at("upper"), at("work")); err != nil {
-		return nil, err
-	}
-	spec, err := p.prepare(m, dir)
-	if err != nil {
+	var spec *specs.Spec
+	var both errgroup.Group
+	both.Go(func() error { return p.Mounts.Overlay(ctx, at("root"), layers, at("upper"), at("work")) })
+	both.Go(func() (err error) { spec, err = p.prepare(m, dir); return err })
+	if err := both.Wait(); err != nil {
 		return nil, err
 	}
 	return p.runtime.Start(ctx, m.ID, dir, spec)

@@ -17,6 +17,9 @@ import (
 	"github.com/slipway-sh/slipway/provider/local"
 )
 
+// direct asks over a connection of its own, and not by way of a proxy.
+var direct = http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 func TestMemoryLimit(t *testing.T) {
 	h := newHost(t)
 	p := h.open(t)
@@ -28,7 +31,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	i := h.settled(t, p, spec.Name, 1, func(slipway.ServerGroup) bool { return true }).Instances[0]
 	answer(t, fmt.Sprintf("http://%s:%d/eat?mib=8", i.Address, i.Port))
-	r, err := http.Get(fmt.Sprintf("http://%s:%d/eat?mib=256", i.Address, i.Port))
+	r, err := direct.Get(fmt.Sprintf("http://%s:%d/eat?mib=256", i.Address, i.Port))
 	if err == nil {
 		r.Body.Close()
 		t.Error("a machine of 64 MiB has eaten 256 MiB")
@@ -46,7 +49,7 @@ func TestDeadInstanceIsReplacedSoon(t *testing.T) {
 	}
 	victim := h.settled(t, p, spec.Name, 1, func(slipway.ServerGroup) bool { return true }).Instances[0]
 	start := time.Now()
-	if r, err := http.Get(fmt.Sprintf("http://%s:%d/exit?status=1", victim.Address, victim.Port)); err == nil {
+	if r, err := direct.Get(fmt.Sprintf("http://%s:%d/exit?status=1", victim.Address, victim.Port)); err == nil {
 		r.Body.Close()
 	}
 	until(t, "another one is healthy", func() bool {

@@ -28,7 +28,7 @@ type Images interface {
 	ReadImage(ctx context.Context, digest slipway.Digest) (slipway.Image, error)
 }
 
-// Config is what a provider needs. Every field does.
+// Config is what a provider needs; all of it is needed.
 type Config struct {
 	Dir       string // for everything it keeps; no other process may use it
 	Images    Images
@@ -112,6 +112,8 @@ func (p *Provider) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, m := range p.machines {
 		if m.process != nil {
 			m.process.Close()

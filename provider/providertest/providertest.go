@@ -540,8 +540,9 @@ func (s suite) ask(i slipway.Instance, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	request.Close = true
-	response, err := http.DefaultClient.Do(request)
+	// A connection of its own, and not by way of a proxy.
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
 	if err != nil {
 		return "", err
 	}

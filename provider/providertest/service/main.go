@@ -4,7 +4,7 @@
 //	GET /sick                 makes it unhealthy
 //	GET /exit?status=3        ends it
 //	GET /eat?mib=100          takes memory
-//	GET /print?text=hello     prints a line
+//	GET /print?text=hello     prints a line to /dev/stdout
 //	GET /env?name=A           the value of an environment variable
 //	GET /whoami               "uid gid", its working directory, its process number
 //
@@ -77,7 +77,16 @@ func main() {
 		defer mu.Unlock()
 		held = append(held, b)
 	})
-	handle("/print", func(_ http.ResponseWriter, arg func(string) string) { fmt.Println(arg("text")) })
+	handle("/print", func(w http.ResponseWriter, arg func(string) string) {
+		// As services do that are told to log to a file of this name.
+		out, err := os.OpenFile("/dev/stdout", os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		defer out.Close()
+		fmt.Fprintln(out, arg("text"))
+	})
 	handle("/env", func(w http.ResponseWriter, arg func(string) string) { fmt.Fprint(w, os.Getenv(arg("name"))) })
 	handle("/whoami", func(w http.ResponseWriter, _ func(string) string) {
 		dir, _ := os.Getwd()
