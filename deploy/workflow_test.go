@@ -1,10 +1,12 @@
 package deploy
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,7 +71,7 @@ func (b *bed) run(d slipway.Deployment) slipway.Deployment {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	env := suite.NewTestWorkflowEnvironment()
-	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{durable.Guard(log)}})
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{durable.Guard(log), &oneByOne{}}})
 	env.SetTestTimeout(time.Minute)
 	Register(env, &Activities{Store: b.w, Bus: b.w, Provider: provider{world: b.w}, Router: router{world: b.w}, Traffic: b.w, Log: log, Address: "127.0.0.1"})
 	if abort := b.abort; abort != "" {
@@ -104,6 +106,27 @@ func (b *bed) run(d slipway.Deployment) slipway.Deployment {
 		b.t.Errorf("state %s with ledger %v", stored.State, stored.Undo)
 	}
 	return stored
+}
+
+// oneByOne makes the test environment keep what a server keeps: a cancelled activity is waited for before the workflow goes on.
+type oneByOne struct {
+	interceptor.WorkerInterceptorBase
+	mu sync.Mutex
+}
+
+func (o *oneByOne) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	return &serial{ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next}, mu: &o.mu}
+}
+
+type serial struct {
+	interceptor.ActivityInboundInterceptorBase
+	mu *sync.Mutex
+}
+
+func (s *serial) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Next.ExecuteActivity(ctx, in)
 }
 
 // once makes the first call with the prefix fail with err, before it does its work.
