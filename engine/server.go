@@ -131,10 +131,10 @@ var tuning = dynamicconfig.StaticClient{
 	dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
 	// An activity that its own workflow task's worker can start at once need not go through matching.
 	dynamicconfig.EnableActivityEagerExecution.Key(): true,
-	// Bounds on memory; the defaults go up to a gigabyte.
-	dynamicconfig.HistoryCacheSizeBasedLimit.Key():        true,
-	dynamicconfig.HistoryCacheHostLevelMaxSizeBytes.Key(): 16 << 20,
-	dynamicconfig.EventsHostLevelCacheMaxSizeBytes.Key():  4 << 20,
+	// Bounds on memory. The history cache is bounded by entries (the default is 128,000): its bound by bytes measures a
+	// workflow's state after releasing its lock, which is a data race.
+	dynamicconfig.HistoryCacheHostLevelMaxSize.Key():     1000,
+	dynamicconfig.EventsHostLevelCacheMaxSizeBytes.Key(): 4 << 20,
 }
 
 // serverConfig describes a cluster of one process on an address of the loopback network that is chosen at random, so that
