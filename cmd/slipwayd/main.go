@@ -1,0 +1,98 @@
+// Command slipwayd is Slipway's control plane, with everything it needs embedded.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	// The first signal asks for an orderly end; a second one is taken as the kernel takes it.
+	context.AfterFunc(ctx, cancel)
+	if err := newCommand().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "slipwayd:", err)
+		os.Exit(exitCode(err))
+	}
+}
+
+func exitCode(err error) int {
+	if slipway.CodeOf(err) == slipway.Invalid {
+		return 2
+	}
+	return 1
+}
+
+func newCommand() *cobra.Command {
+	o := options{version: version}
+	logLevel := slog.LevelInfo
+	cmd := &cobra.Command{
+		Use:   "slipwayd",
+		Short: "Slipway's control plane: bakes machine images, runs machines, rolls them out",
+		Long: `slipwayd serves Slipway's API and does its work. Everything it needs is embedded and kept in one data directory.
+
+On SIGTERM it parks the work under way and ends; machines and the load balancer keep serving, and the next
+slipwayd on the same data directory goes on where this one stopped. It does the same after being killed.`,
+		Args:          cobra.NoArgs,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			o.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel}))
+			return o.complete()
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return slipway.Errorf(slipway.Invalid, "%w", err) })
+	cmd.PersistentFlags().StringVar(&o.data, "data", "/var/lib/slipway", "`directory` for everything slipwayd keeps")
+	cmd.PersistentFlags().StringVar(&o.agent, "agent", "", "slipway-agent `program` to run inside machines (default: beside slipwayd)")
+	cmd.PersistentFlags().TextVar(&logLevel, "log-level", logLevel, "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
+	cmd.Flags().StringArrayVar(&o.listen, "listen", nil, "`address` to serve the API on, unix:/path or 127.0.0.1:port; repeatable (default unix:DATA/slipwayd.sock)")
+	cmd.Flags().StringVar(&o.lbAddress, "lb-address", "127.0.0.1", "`IP` load balancers listen on when an environment names none; 0.0.0.0 for all")
+	cmd.AddCommand(newDestroyCommand(&o))
+	return cmd
+}
+
+// options are what slipwayd is told when it starts.
+type options struct {
+	data      string
+	agent     string
+	listen    []string
+	lbAddress string
+	version   string
+	log       *slog.Logger
+}
+
+// complete fills in the defaults that depend on other options.
+func (o *options) complete() (err error) {
+	if o.data, err = filepath.Abs(o.data); err != nil {
+		return err
+	}
+	if o.agent == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		o.agent = filepath.Join(filepath.Dir(self), "slipway-agent")
+	}
+	if len(o.listen) == 0 {
+		o.listen = []string{"unix:" + o.path("slipwayd.sock")}
+	}
+	return nil
+}
+
+// path returns the path of name in the data directory.
+func (o *options) path(name string) string { return filepath.Join(o.data, name) }

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"go.temporal.io/sdk/worker"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-sh/slipway/bake"
+	"github.com/slipway-sh/slipway/deploy"
+	"github.com/slipway-sh/slipway/deploy/durable"
+	"github.com/slipway-sh/slipway/engine"
+	"github.com/slipway-sh/slipway/fleet"
+	"github.com/slipway-sh/slipway/httpapi"
+	"github.com/slipway-sh/slipway/image"
+	"github.com/slipway-sh/slipway/natsbus"
+	"github.com/slipway-sh/slipway/provider/local"
+	"github.com/slipway-sh/slipway/rootfs"
+	"github.com/slipway-sh/slipway/router/haproxy"
+	"github.com/slipway-sh/slipway/ship"
+	"github.com/slipway-sh/slipway/sqlstore"
+	"github.com/slipway-sh/slipway/traffic"
+)
+
+// stopGrace is how long requests and parts get to end when slipwayd stops. What takes longer is cut off: everything is made to
+// survive that.
+const stopGrace = 5 * time.Second
+
+// run is slipwayd: it puts the parts together, serves until ctx is done, and takes them apart in the opposite order.
+func run(ctx context.Context, o options) (err error) {
+	started := time.Now()
+	if err := preflight(o.agent); err != nil {
+		return err
+	}
+	lock, err := lockDataDir(o.data)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+
+	var stops closers
+	defer func() { err = errors.Join(err, stops.close()) }()
+
+	listeners, err := listen(o.listen)
+	if err != nil {
+		return err
+	}
+	for _, l := range listeners {
+		stops.add("listener", l.Close)
+	}
+
+	// Records and images.
+	store, err := sqlstore.Open(ctx, o.path("slipway.db"))
+	if err != nil {
+		return err
+	}
+	stops.add("store", store.Close)
+	images, err := image.Open(o.path("images"))
+	if err != nil {
+		return err
+	}
+	mounts := rootfs.New(o.path("mounts"), images)
+	baker := bake.New(bake.Config{Images: images, Mounts: mounts, Dir: o.path("cache"), Log: o.log})
+
+	// The slow starters side by side: Temporal, NATS, the machines that run already, the load balancer.
+	var (
+		temporal *engine.Engine
+		bus      *natsbus.Bus
+		machines *local.Provider
+		router   *haproxy.Router
+		starting errgroup.Group
+	)
+	starting.Go(func() (err error) {
+		temporal, err = engine.Start(ctx, engine.Config{Dir: o.data, LogFile: o.path("logs/temporal.log"), Log: o.log})
+		return err
+	})
+	starting.Go(func() (err error) {
+		bus, err = natsbus.Start(ctx, natsbus.Config{Dir: o.path("nats"), Log: o.log})
+		return err
+	})
+	starting.Go(func() (err error) {
+		// Sandboxes of a killed predecessor are swept before anything counts the mounts.
+		if err := baker.Sweep(ctx); err != nil {
+			return err
+		}
+		machines, err = local.New(ctx, local.Config{Dir: o.path("local"), Images: images, Mounts: mounts, AgentPath: o.agent, Log: o.log})
+		return err
+	})
+	starting.Go(func() (err error) {
+		router, err = haproxy.New(haproxy.Config{Dir: o.path("haproxy"), Log: o.log})
+		return err
+	})
+	err = starting.Wait()
+	if bus != nil {
+		stops.add("bus", func() error { bus.Close(); return nil })
+	}
+	if router != nil {
+		stops.add("router", router.Close)
+	}
+	if machines != nil {
+		stops.add("provider", func() error { return bounded(machines.Close) })
+	}
+	if temporal != nil {
+		stops.add("engine", temporal.Stop)
+	}
+	if err != nil {
+		return err
+	}
+
+	// What was decided about traffic is applied to the machines there are, from now on.
+	controller := traffic.New(traffic.Config{Routes: store, Groups: machines, Router: router, DefaultAddress: o.lbAddress, Log: o.log})
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	var working errgroup.Group
+	working.Go(func() error { return controller.Run(background) })
+	working.Go(func() error {
+		return fleet.Losses{Provider: machines, Store: store, Bus: bus, Log: o.log}.Run(background)
+	})
+	stops.add("traffic", func() error { stopBackground(); return working.Wait() })
+
+	// Workflows: unfinished ones go on as soon as the worker polls.
+	operator := ship.NewOperator(ship.Config{
+		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Baker: baker, Log: o.log,
+	})
+	err = temporal.StartWorker(durable.TaskQueue, durable.WorkerOptions(o.log), func(r worker.Registry) {
+		deploy.Register(r, &deploy.Activities{
+			Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log, Address: o.lbAddress,
+		})
+		ship.Register(r, &ship.Activities{
+			Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Baker: baker, Log: o.log,
+		})
+	})
+	if err != nil {
+		return err
+	}
+
+	// The API last: who can reach it can use it.
+	api := httpapi.New(httpapi.Config{
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Provider: machines, Pools: router, Log: o.log, Version: o.version,
+	})
+	return serve(ctx, o, api, listeners, started)
+}
+
+// serve answers the API until ctx is done, then lets requests under way finish for a moment.
+func serve(ctx context.Context, o options, api http.Handler, listeners []net.Listener, started time.Time) error {
+	// Streams end with this context, so that they do not hold up the end.
+	streams, endStreams := context.WithCancel(context.WithoutCancel(ctx))
+	defer endStreams()
+	server := &http.Server{
+		Handler:           api,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		BaseContext:       func(net.Listener) context.Context { return streams },
+	}
+	var serving errgroup.Group
+	for _, l := range listeners {
+		serving.Go(func() error {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("cannot serve the API on %s: %w", l.Addr(), err)
+			}
+			return nil
+		})
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- serving.Wait() }()
+	o.log.Info("ready", "data", o.data, "listen", o.listen, "after", time.Since(started).Round(time.Millisecond))
+
+	select {
+	case err := <-failed:
+		return errors.Join(err, server.Close())
+	case <-ctx.Done():
+	}
+	o.log.Info("stopping; machines and load balancer keep serving")
+	endStreams()
+	if bounded(server.Shutdown) != nil {
+		server.Close()
+	}
+	return nil
+}
+
+func bounded(f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	return f(ctx)
+}
+
+// closers ends parts in the opposite order of their start.
+type closers []func() error
+
+func (c *closers) add(part string, end func() error) {
+	*c = append(*c, func() error {
+		if err := end(); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("stop the %s: %w", part, err)
+		}
+		return nil
+	})
+}
+
+func (c closers) close() error {
+	var errs []error
+	for i := range c {
+		errs = append(errs, c[len(c)-1-i]())
+	}
+	return errors.Join(errs...)
+}
