@@ -8,7 +8,7 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
-// PlanDeploy returns the deployment that req asks for, ready to be started as id. NotFound if the image or the
+// PlanDeploy returns the deployment that req asks for, to be given an ID and started. NotFound if the image or the
 // environment is unknown, Refused if the image is not ready.
 func PlanDeploy(ctx context.Context, store slipway.Store, req slipway.DeployRequest) (slipway.Deployment, error) {
 	d := slipway.Deployment{Kind: slipway.KindDeploy, Cluster: req.Cluster}
@@ -19,24 +19,35 @@ func PlanDeploy(ctx context.Context, store slipway.Store, req slipway.DeployRequ
 	if err := deployable(image); err != nil {
 		return d, err
 	}
-	d.Image = image.Digest
-	if req.Environment != nil {
-		d.Environment = withDefaults(*req.Environment)
-		return d, nil
-	}
-	spec, err := store.Application(ctx, req.Cluster.Application)
+	environment, err := environmentOf(ctx, store, req)
 	if err != nil {
 		return d, err
 	}
-	environment, ok := spec.Environments[req.Cluster.Environment]
-	if !ok {
-		return d, slipway.Errorf(slipway.NotFound, "cannot deploy %s to %s: its slipway.yaml defines no such environment", req.Cluster.Application, req.Cluster.Environment)
+	if environment.LoadBalancer != nil && image.Service.Port == 0 {
+		return d, slipway.Errorf(slipway.Invalid, "cannot deploy %s to %s: it is behind a load balancer and the service of image %s has no port",
+			req.Cluster.Application, req.Cluster.Environment, image.Digest.Short())
 	}
-	d.Environment = withDefaults(environment)
+	d.Image, d.Environment = image.Digest, withDefaults(environment)
 	return d, nil
 }
 
-// PlanRollback returns the deployment that brings back what the cluster ran before, ready to be started as id: to the recorded source
+// environmentOf returns the environment that req brings along, or that of the slipway.yaml baked last.
+func environmentOf(ctx context.Context, store slipway.Store, req slipway.DeployRequest) (slipway.Environment, error) {
+	if req.Environment != nil {
+		return *req.Environment, nil
+	}
+	spec, err := store.Application(ctx, req.Cluster.Application)
+	if err != nil {
+		return slipway.Environment{}, err
+	}
+	environment, ok := spec.Environments[req.Cluster.Environment]
+	if !ok {
+		return environment, slipway.Errorf(slipway.NotFound, "cannot deploy %s to %s: its slipway.yaml defines no such environment", req.Cluster.Application, req.Cluster.Environment)
+	}
+	return environment, nil
+}
+
+// PlanRollback returns the deployment that brings back what the cluster ran before, to be given an ID and started: to the recorded source
 // of the deployment that made the group that serves now, or, if req names an image, to the group that served it last. Its
 // Target is that very group, or empty if the group is gone or broken and must be made again. Refused if there is nothing to
 // roll back to.

@@ -45,7 +45,7 @@ func newBed(t *testing.T) *bed {
 
 func (b *bed) deploy(version string) slipway.Deployment {
 	b.t.Helper()
-	b.w.images[imageOf(version)] = slipway.Image{Digest: imageOf(version), Application: "hello", State: slipway.ImageReady}
+	b.w.images[imageOf(version)] = slipway.Image{Digest: imageOf(version), Application: "hello", State: slipway.ImageReady, Service: slipway.Service{Port: 8080}}
 	env := b.env
 	d, err := PlanDeploy(b.t.Context(), b.w, slipway.DeployRequest{Cluster: cluster, Image: string(imageOf(version)), Environment: &env})
 	if err != nil {
@@ -194,7 +194,7 @@ func TestDeployment(t *testing.T) {
 		}
 	}
 	smoke := func(b *bed) {
-		b.env.Checks = []slipway.Test{{HTTP: &slipway.HTTPTest{Path: "/"}}} // the fake's machines answer nothing
+		b.env.Checks = []slipway.Test{{HTTP: &slipway.HTTPTest{Path: "/", Port: 1}}} // where nothing listens
 	}
 	for _, c := range []struct {
 		name  string
@@ -214,7 +214,7 @@ func TestDeployment(t *testing.T) {
 		{"create's reply is lost", fault(lost("create v2")), succeeded, "create v2 · create v2 · route v2 (v1) · prove v2 · route v2 [v1] · route v2", ""},
 		{"a machine dies while starting", func(b *bed) { b.w.health["hello-prod-v002"] = slipway.InstanceDead }, rolledBack, "create v2 · destroy v2", "boom"},
 		{"never healthy", func(b *bed) { b.w.health["hello-prod-v002"] = slipway.InstanceStarting }, rolledBack, "create v2 · destroy v2", "0 of 3 machines"},
-		{"a smoke check fails", smoke, rolledBack, "create v2 · destroy v2", "check http /"},
+		{"a smoke check fails", smoke, rolledBack, "create v2 · destroy v2", "check http :1/"},
 		{"dead just before the shift", dead("step: waiting"), rolledBack, "create v2 · destroy v2", "dead"},
 		{"shift fails", fault(once("route v2 (v1)", broken)), rolledBack, "create v2 · route v2 (v1) · destroy v2", "broken"},
 		{"shift's reply is lost", fault(lost("route v2 (v1)")), succeeded, "create v2 · route v2 (v1) · route v2 (v1) · prove v2 · route v2 [v1] · route v2", ""},
@@ -444,5 +444,40 @@ func TestRollbackOfWhatNoLongerServesIsRefused(t *testing.T) {
 	}
 	if calls := b.w.taken(); calls != "" {
 		t.Errorf("it did %s", calls)
+	}
+}
+
+func TestPlanDeploy(t *testing.T) {
+	w := newWorld()
+	image := func(name string, state slipway.ImageState, port int) string {
+		w.images[imageOf(name)] = slipway.Image{Digest: imageOf(name), Application: "hello", State: state, Service: slipway.Service{Port: port}}
+		return string(imageOf(name))
+	}
+	w.apps["hello"] = slipway.Spec{Environments: map[string]slipway.Environment{
+		"prod": {LoadBalancer: &slipway.LoadBalancerSpec{Port: 8443}},
+	}}
+	moon := slipway.Cluster{Application: "hello", Environment: "moon"}
+	for _, c := range []struct {
+		name string
+		req  slipway.DeployRequest
+		code slipway.Code
+	}{
+		{"ready", slipway.DeployRequest{Cluster: cluster, Image: image("a", slipway.ImageReady, 80)}, ""},
+		{"failed its tests", slipway.DeployRequest{Cluster: cluster, Image: image("b", slipway.ImageFailed, 80)}, slipway.Refused},
+		{"untested", slipway.DeployRequest{Cluster: cluster, Image: image("c", slipway.ImageUntested, 80)}, slipway.Refused},
+		{"unknown", slipway.DeployRequest{Cluster: cluster, Image: string(imageOf("d"))}, slipway.NotFound},
+		{"no port", slipway.DeployRequest{Cluster: cluster, Image: image("e", slipway.ImageReady, 0)}, slipway.Invalid},
+		{"no such environment", slipway.DeployRequest{Cluster: moon, Image: image("f", slipway.ImageReady, 80)}, slipway.NotFound},
+		{"an environment of its own", slipway.DeployRequest{Cluster: moon, Image: image("g", slipway.ImageReady, 80), Environment: &slipway.Environment{}}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, err := PlanDeploy(t.Context(), w, c.req)
+			if code := slipway.CodeOf(err); code != c.code {
+				t.Errorf("code %q, want %q: %v", code, c.code, err)
+			}
+			if err == nil && (d.Environment.Size.Desired != 1 || d.Environment.Healthy == 0) {
+				t.Errorf("no defaults in %+v", d.Environment)
+			}
+		})
 	}
 }

@@ -102,7 +102,7 @@ func (w *world) fill(g *slipway.ServerGroup) {
 	}
 	for len(g.Instances) < g.Size.Desired {
 		w.machines++
-		g.Instances = append(g.Instances, slipway.Instance{ID: fmt.Sprintf("i-%d", w.machines), Group: g.Name, State: state})
+		g.Instances = append(g.Instances, slipway.Instance{ID: fmt.Sprintf("i-%d", w.machines), Group: g.Name, Address: "127.0.0.1", State: state})
 	}
 	g.Instances = g.Instances[:g.Size.Desired]
 }
