@@ -2,10 +2,10 @@
 package layering
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path"
 	"slices"
@@ -47,7 +47,7 @@ var rules = []rule{
 		why: "libraries know files, processes and answers, not what is done with them",
 	},
 	{
-		from: []string{"deploy", "ship"}, to: append([]string{"cli", "client", "cmd", "image", "rootfs", "container"}, adapters...),
+		from: []string{"deploy", "ship", "fleet"}, to: append([]string{"cli", "client", "cmd", "image", "rootfs", "container"}, adapters...),
 		why: "workflows speak to the root package's interfaces: what they do must hold on any provider, router and store",
 	},
 	{
@@ -184,15 +184,9 @@ func below(importPath string, names []string) bool {
 // is not taken for a module.
 func list(t *testing.T) []pkg {
 	t.Helper()
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Standard,Imports,Deps", module+"/...")
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("cannot list the packages: %v\n%s", err, stderr.String())
-	}
+	out := goList(t, "-json=ImportPath,Standard,Imports,Deps", module+"/...")
 	var all []pkg
-	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+	for dec := json.NewDecoder(strings.NewReader(out)); ; {
 		var p pkg
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
 			return all
@@ -203,4 +197,58 @@ func list(t *testing.T) []pkg {
 			all = append(all, p)
 		}
 	}
+}
+
+// TestDependenciesAreExplained compares docs/dependencies.md with what is imported, and its versions with go.mod's.
+func TestDependenciesAreExplained(t *testing.T) {
+	text, err := os.ReadFile("../../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	explained := map[string]string{} // version by module
+	for line := range strings.Lines(string(text)) {
+		if cells := strings.Split(line, " | "); len(cells) == 4 && strings.Contains(cells[0], ".") {
+			explained[strings.TrimPrefix(cells[0], "| ")] = cells[1]
+		}
+	}
+	for name, version := range imported(t) {
+		switch explained[name] {
+		case version:
+		case "":
+			t.Errorf("%s %s is imported, and docs/dependencies.md does not say why", name, version)
+		default:
+			t.Errorf("docs/dependencies.md has %s of %s, go.mod has %s", explained[name], name, version)
+		}
+		delete(explained, name)
+	}
+	for name := range explained {
+		t.Errorf("docs/dependencies.md explains %s, which nothing imports", name)
+	}
+}
+
+// imported returns the modules, with their versions, that our own code and its tests import.
+func imported(t *testing.T) map[string]string {
+	t.Helper()
+	const form = `{{.ImportPath}} {{with .Module}}{{.Path}} {{.Version}}{{end}}`
+	const imports = `{{if not .Standard}}{{join .Imports "\n"}}{{"\n"}}{{join .TestImports "\n"}}{{"\n"}}{{join .XTestImports "\n"}}{{end}}`
+	direct := map[string]bool{}
+	for _, name := range strings.Fields(goList(t, "-f", imports, module+"/...")) {
+		direct[name] = true
+	}
+	modules := map[string]string{}
+	for line := range strings.Lines(goList(t, "-deps", "-test", "-f", form, module+"/...")) {
+		if f := strings.Fields(line); len(f) == 3 && direct[f[0]] && !strings.HasPrefix(f[1], "[") {
+			modules[f[1]] = f[2]
+		}
+	}
+	return modules
+}
+
+func goList(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...).Output()
+	if err != nil {
+		t.Fatalf("cannot list packages: %v", err)
+	}
+	return string(out)
 }
