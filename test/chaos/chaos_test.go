@@ -44,7 +44,8 @@ func TestKilledInRollout(t *testing.T) {
 		"checking",           // they are healthy, and no request has reached them
 		"shifting",           // the load balancer is about to be told
 		"watching",           // all traffic is on the target
-		"retiring",           // the source is about to go
+		"settling",           // the deployment is about to become final
+		"keeping",            // it is; the source is being put aside
 		"the bake",           // nothing has been deployed yet
 		"the end of the way", // it is over: the restart must change nothing
 	} {
