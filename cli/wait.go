@@ -221,11 +221,11 @@ func (w *waiter) answered(ctx context.Context, answer string) error {
 		return &outcome{exitDetached, fmt.Sprintf("detached from %s, which goes on; abort it with: slipway abort %s", w.id, w.id)}
 	case strings.HasPrefix(answer, "a"):
 		w.interrupt = "detach" // next time: whoever interrupts twice does not want to wait
+		said := "aborting " + w.id
 		if err := w.c.Abort(ctx, w.id); err != nil {
-			w.view.say(err.Error() + "; interrupt again to stop watching")
-			return nil
+			said = err.Error() // it goes on, and so does watching it
 		}
-		w.view.say("aborting " + w.id + "; interrupt again to stop watching")
+		w.view.say(said + "; interrupt again to stop watching")
 	}
 	return nil
 }

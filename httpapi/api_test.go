@@ -373,7 +373,7 @@ func TestWork(t *testing.T) {
 	if status != http.StatusAccepted || !strings.Contains(answer, `"id":"x-1"`) {
 		t.Fatalf("%d %s", status, answer)
 	}
-	if a, b := fmt.Sprintf("%s", body), mustJSON(t, got); a != b {
+	if a, b := string(body), mustJSON(t, got); a != b {
 		t.Errorf("the operator was asked\n%s\nwant\n%s", b, a)
 	}
 

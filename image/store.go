@@ -138,7 +138,7 @@ func (s *Store) Verify(ctx context.Context, d slipway.Digest) error {
 	for {
 		n, err := f.Read(buf)
 		h.Write(buf[:n])
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil {

@@ -28,7 +28,7 @@ func (l *Layer) addTar(ctx context.Context, tr *tar.Reader, at func(length int64
 	a := l.newArchive("tar archive", o)
 	for {
 		h, err := tr.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil {
@@ -42,7 +42,7 @@ func (l *Layer) addTar(ctx context.Context, tr *tar.Reader, at func(length int64
 		}
 		n := tarNode(h)
 		switch h.Typeflag {
-		case tar.TypeReg, tar.TypeRegA, tar.TypeGNUSparse, tar.TypeCont:
+		case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
 			n.mode |= unix.S_IFREG
 			n.size = h.Size
 			if a.skipped(h.Name) {

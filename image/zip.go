@@ -3,6 +3,7 @@ package image
 import (
 	"archive/zip"
 	"context"
+	"errors"
 	"io"
 	"math"
 	"strings"
@@ -76,7 +77,7 @@ type zipContent struct {
 
 func (c zipContent) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = c.archive.refuse(c.name, "%v", err)
 	}
 	return n, err

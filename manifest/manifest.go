@@ -52,8 +52,8 @@ func Parse(name string, data []byte) (slipway.Spec, error) {
 	return m.Spec, nil
 }
 
-// Locate returns err with every place in the spec ("image.layers[2].copy.to") replaced by where that stands in the file. An
-// error that names no place in the spec is returned as it is.
+// Locate returns err with every place in the spec ("image.layers[2].copy.to") replaced by where that stands in the file; what
+// follows it ("…: archive entry ../x") stays. An error that names no place in the spec is returned as it is.
 func (m *Manifest) Locate(err error) error {
 	var joined interface{ Unwrap() []error }
 	if errors.As(err, &joined) {
@@ -67,7 +67,8 @@ func (m *Manifest) Locate(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	place, inSpec := e.Place, false
+	place, within, deeper := strings.Cut(e.Place, ": ")
+	inSpec := false
 	for _, top := range []string{"application", "image", "environments"} {
 		rest, ok := strings.CutPrefix(place, top)
 		inSpec = inSpec || ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
@@ -75,7 +76,11 @@ func (m *Manifest) Locate(err error) error {
 	if !inSpec {
 		return err
 	}
-	return e.At(m.at(place))
+	at := m.at(place)
+	if deeper {
+		at += ": " + within
+	}
+	return e.At(at)
 }
 
 // at returns "name:line:column" of the place, or of the nearest thing around it that is written in the file.

@@ -181,7 +181,8 @@ func TestLocate(t *testing.T) {
 		"environments.prod.size":    file + ":1:1",
 		"imagery":                   "imagery",
 		"archive entry ../x":        "archive entry ../x",
-		"":                          "",
+		"image.layers[0].copy.from: archive entry a: b": file + ":8:20: archive entry a: b",
+		"": "",
 	} {
 		err := m.Locate(slipway.Errorf(slipway.Invalid, "cannot").At(place))
 		var e *slipway.Error

@@ -94,7 +94,7 @@ func (r *Router) start(ctx context.Context) error {
 	}
 	defer log.Close()
 	if info, err := log.Stat(); err == nil && info.Size() > 1<<20 {
-		log.Truncate(0)
+		_ = log.Truncate(0) // then it grows on
 	}
 	cmd := exec.Command(r.program, "-W", "-S", "unix@"+socketName+",mode,600", "-f", configName)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = r.dir, log, log
@@ -108,7 +108,7 @@ func (r *Router) start(ctx context.Context) error {
 		return fmt.Errorf("start the load balancer: %w", err)
 	}
 	proc, err := watch(cmd.Process.Pid)
-	go cmd.Wait() // reaps it; how it ended is in its log
+	go func() { _ = cmd.Wait() }() // reaps it; how it ended is in its log
 	if err != nil {
 		return err
 	}
