@@ -49,7 +49,56 @@ func (b *bench) measureRollout(ctx context.Context) error {
 	b.add(fmt.Sprintf("requests failed of %d during %d ships and rollbacks", counts.Sent, 2*b.runs), "requests",
 		[]float64{float64(counts.Failed)}, "", nil, "max", 0)
 	b.results[len(b.results)-1].N = int(counts.Sent)
+	return b.measureReplacement(ctx, d, slipway.Cluster{Application: "shipapp", Environment: "prod"})
+}
+
+// measureReplacement kills machines of a cluster of three behind slipwayd's back, and measures the time from the kill until
+// the API says that three others are healthy.
+func (b *bench) measureReplacement(ctx context.Context, d *daemon.Daemon, cluster slipway.Cluster) error {
+	var replacements []time.Duration
+	for range b.runs {
+		victim, err := oldEnough(ctx, d, cluster)
+		if err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := d.KillMachine(ctx, victim); err != nil {
+			return err
+		}
+		if _, err := d.AwaitHealthy(ctx, cluster, 3, victim); err != nil {
+			return err
+		}
+		replacements = append(replacements, time.Since(began))
+	}
+	b.millis("dead instance replaced and healthy", replacements, "", nil, "max", 2000)
 	return nil
+}
+
+// oldEnough waits for, and returns, a machine that has lived so long that its death is not taken for a release that crashes,
+// whose machines are replaced more and more slowly.
+func oldEnough(ctx context.Context, d *daemon.Daemon, cluster slipway.Cluster) (string, error) {
+	const age = 11 * time.Second
+	status, err := d.AwaitHealthy(ctx, cluster, 3, "")
+	if err != nil {
+		return "", err
+	}
+	var oldest slipway.Instance
+	for _, g := range status.Groups {
+		for _, i := range g.Instances {
+			serves := g.Name == status.Serving && i.State == slipway.InstanceHealthy
+			if serves && (oldest.ID == "" || i.Started.Before(oldest.Started)) {
+				oldest = i
+			}
+		}
+	}
+	timer := time.NewTimer(age - time.Since(oldest.Started))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case <-timer.C:
+		return oldest.ID, nil
+	}
 }
 
 // ship ships a changed program to prod.

@@ -65,6 +65,8 @@ func TestScripts(t *testing.T) {
 			"await":    await,
 			"subst":    subst,
 			"corrupt":  corrupt,
+			"crash":    crash,
+			"healthy":  healthy,
 			"big":      big,
 		},
 	})
@@ -247,6 +249,26 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	_, err := current(ts).Await(ctx, slipway.EventFilter{Application: ts.Getenv("APP")}, func(e slipway.Event) bool {
 		return string(e.Kind) == args[0] && strings.Contains(e.Message, args[1])
 	})
+	ts.Check(err)
+}
+
+// crash kills a machine behind slipwayd's back: crash i-abc
+func crash(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: crash instance")
+	}
+	ts.Check(current(ts).KillMachine(context.Background(), args[0]))
+}
+
+// healthy waits until $APP has so many healthy machines in prod, without one that is known to be dead: healthy 3 i-abc
+func healthy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: healthy number instance")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	prod := slipway.Cluster{Application: ts.Getenv("APP"), Environment: "prod"}
+	_, err = current(ts).AwaitHealthy(context.Background(), prod, want, args[1])
 	ts.Check(err)
 }
 
