@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -19,11 +19,15 @@ import (
 // Set by the linker: -ldflags "-X main.version=v4 -X main.fault=crash".
 var (
 	version = "dev"
-	fault   = "" // unhealthy: /healthz fails where ENVIRONMENT is prod; crash: the process dies crashAfter its first visitor
+	fault   = "" // unhealthy: /healthz fails where ENVIRONMENT is prod; crash: the process dies crashAfter its first real visitors
 )
 
-// crashAfter is long enough for every check before the traffic to pass, and short enough to fall into the time a new server group is watched.
-const crashAfter = 2 * time.Second
+// The first visitors of a machine are its checks, however long they take; the load comes after them. It crashes that much
+// later, while the new server group is being watched.
+const (
+	checks     = 10
+	crashAfter = 2 * time.Second
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -70,12 +74,12 @@ func handler() http.Handler {
 	if greeting == "" {
 		greeting = "hello"
 	}
-	var visited sync.Once
+	var visitors atomic.Int64
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		if fault == "crash" {
-			visited.Do(func() { time.AfterFunc(crashAfter, crash) })
+		if fault == "crash" && visitors.Add(1) == checks+1 {
+			time.AfterFunc(crashAfter, crash)
 		}
 		fmt.Fprintf(w, "%s %s from %s\n", greeting, version, host)
 	})

@@ -113,7 +113,7 @@ func hello(ts *testscript.TestScript, neg bool, args []string) {
 		s.Application = ts.Getenv("APP")
 		prod, dev := s.Environments["prod"], s.Environments["dev"]
 		prod.LoadBalancer.Port, dev.LoadBalancer.Port = port, port2
-		prod.Healthy = slipway.Duration(5 * time.Second)
+		prod.Healthy = slipway.Duration(20 * time.Second)
 		prod.Strategy.RedBlack.Watch = slipway.Duration(3 * time.Second)
 		dev.Strategy = slipway.Strategy{Highlander: &slipway.Highlander{Watch: slipway.Duration(100 * time.Millisecond)}}
 		s.Environments["prod"], s.Environments["dev"] = prod, dev

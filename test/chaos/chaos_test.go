@@ -29,6 +29,7 @@ func TestKilledInRollout(t *testing.T) {
 		manifest := d.HelloForTest(t, release, func(s *slipway.Spec) {
 			env := s.Environments[prod.Environment]
 			env.LoadBalancer.Port = port
+			env.Healthy = slipway.Duration(2 * time.Minute) // a killed slipwayd's time counts
 			env.Strategy = slipway.Strategy{RedBlack: &slipway.RedBlack{Watch: slipway.Duration(time.Second)}}
 			s.Environments[prod.Environment] = env
 		})
