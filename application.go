@@ -1,5 +1,7 @@
 package slipway
 
+import "time"
+
 // Spec is the content of an application's slipway.yaml: what to bake and where it runs. [Spec.Validate] says what is wrong with one.
 type Spec struct {
 	Application  string                 `json:"application"`
@@ -58,8 +60,11 @@ type Service struct {
 	Directory string            `json:"directory,omitempty"` // working directory; default /
 	Port      int               `json:"port,omitempty"`      // 0: a worker that serves nothing
 	Health    Health            `json:"health,omitzero"`
-	Drain     Duration          `json:"drain,omitempty"` // from SIGTERM to SIGKILL, and for open requests; default 10s
+	Drain     Duration          `json:"drain,omitempty"` // from SIGTERM to SIGKILL, and for open requests; default 10s, at most MaxDrain
 }
+
+// MaxDrain is the longest drain a service may ask for: a deployment waits for it, and so does who aborts one.
+const MaxDrain = time.Hour
 
 // Health says how to see that the service of a machine works.
 type Health struct {

@@ -42,7 +42,10 @@ type Size struct {
 // UnmarshalJSON accepts a number or an object.
 func (s *Size) UnmarshalJSON(b []byte) error {
 	var n int
-	if json.Unmarshal(b, &n) == nil {
+	if json.Unmarshal(b, &n) == nil && string(b) != "null" {
+		if n == 0 { // it would stand for the default
+			return Errorf(Invalid, "cannot deploy 0 instances: want 1 or more")
+		}
 		*s = Size{Min: n, Desired: n, Max: n}
 		return nil
 	}

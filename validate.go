@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The most instances a server group may have, and the most disabled groups a cluster may keep.
@@ -232,6 +233,9 @@ func (p *problems) service(place string, s Service) {
 	p.port(key(place, "port"), s.Port, true)
 	p.health(key(place, "health"), s.Health, s.Port)
 	p.duration(key(place, "drain"), s.Drain)
+	if time.Duration(s.Drain) > MaxDrain {
+		p.add(key(place, "drain"), "cannot drain for %s: want at most %s", time.Duration(s.Drain), MaxDrain)
+	}
 }
 
 func (p *problems) health(place string, h Health, port int) {
@@ -326,6 +330,8 @@ func (p *problems) size(place string, s Size) {
 		p.add(key(place, "max"), "cannot have at most %d instances: want 1 to %d", s.Max, maxSize)
 	case s.Min > s.Desired || s.Desired > s.Max:
 		p.add(place, "cannot have min %d, desired %d, max %d: want min <= desired <= max, all three written", s.Min, s.Desired, s.Max)
+	case s.Desired == 0:
+		p.add(key(place, "desired"), "cannot deploy 0 instances: want 1 or more")
 	}
 }
 
