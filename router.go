@@ -62,7 +62,8 @@ type TargetStatus struct {
 	Up       bool  `json:"up"`
 	Open     int   `json:"open"`     // requests or connections under way
 	Requests int64 `json:"requests"` // sent to it
-	Failed   int64 `json:"failed"`   // connections refused or broken, and answers 5xx
+	Failed   int64 `json:"failed"`   // tries that went wrong: connections refused or broken, also where another target then took the request, and answers 5xx
+	Broken   int64 `json:"broken"`   // of these, the requests that a client got no answer of the target for
 }
 
 // Route is what traffic a cluster's load balancer should send to which server group. It is stored before it is applied, so

@@ -22,7 +22,7 @@ type Store interface {
 	Bakes(ctx context.Context, application string, limit int) ([]Bake, error) // newest first
 
 	// CreateDeployment stores a new deployment and, unless it has a Target, gives it the cluster's next server group name. It
-	// returns the record as stored. The same ID again returns what is stored.
+	// returns the record as stored. The same ID again returns what is stored. Conflict if another cluster's groups have such names.
 	CreateDeployment(ctx context.Context, d Deployment) (Deployment, error)
 	PutDeployment(ctx context.Context, d Deployment) error
 	Deployment(ctx context.Context, id string) (Deployment, error)

@@ -114,6 +114,13 @@ func (a *Activities) tell(ctx context.Context, d slipway.Deployment) {
 	}
 }
 
+// persist makes what the host lacks, such as space, no reason to give up: what takes a change back waits for it a while.
+func persist(err *error) {
+	if slipway.CodeOf(*err) == slipway.Unprepared {
+		*err = durable.Passing(*err)
+	}
+}
+
 // publish stores an event and sends it to whoever listens. A deployment does not fail because it could not tell of itself.
 func (a *Activities) publish(ctx context.Context, d slipway.Deployment, kind slipway.EventKind, message string, whole bool) {
 	e := slipway.Event{

@@ -3,7 +3,6 @@ package deploy
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -79,7 +78,11 @@ func (a *Activities) SmokeCheck(ctx context.Context, d slipway.Deployment) error
 // RetireOthers keeps that many of the cluster's other groups, disabled, and destroys the rest. Those that a rollback would go to are kept
 // first. The target is verified before every single one.
 func (a *Activities) RetireOthers(ctx context.Context, d slipway.Deployment, keep int) error {
-	others, err := a.others(ctx, d)
+	records, err := readHistory(ctx, a.Store, d.Cluster)
+	if err != nil {
+		return err
+	}
+	others, err := a.others(ctx, d, records)
 	if err != nil {
 		return err
 	}
@@ -95,7 +98,7 @@ func (a *Activities) RetireOthers(ctx context.Context, d slipway.Deployment, kee
 		return err
 	}
 	for _, group := range others[:keep] {
-		if d.Environment.LoadBalancer != nil || group.Size == (slipway.Size{}) {
+		if made, ok := records.maker(group.Name); ok && made.Environment.LoadBalancer != nil || group.Size == (slipway.Size{}) {
 			continue // out of the route is disabled enough, for its machines to be there at once
 		}
 		if err := a.verify(ctx, d.Target); err != nil {
@@ -119,11 +122,14 @@ func (a *Activities) RetireOthers(ctx context.Context, d slipway.Deployment, kee
 // DisableGroup takes an UndoDisableGroup back.
 func (a *Activities) DisableGroup(ctx context.Context, d slipway.Deployment, undo slipway.Undo) error {
 	a.tell(ctx, d)
-	return a.Provider.ResizeServerGroup(ctx, undo.Group, slipway.Size{})
+	err := a.Provider.ResizeServerGroup(ctx, undo.Group, slipway.Size{})
+	persist(&err)
+	return err
 }
 
 // DestroyGroup takes an UndoDestroyGroup back. Refused while the group is in the cluster's route.
-func (a *Activities) DestroyGroup(ctx context.Context, d slipway.Deployment, undo slipway.Undo) error {
+func (a *Activities) DestroyGroup(ctx context.Context, d slipway.Deployment, undo slipway.Undo) (err error) {
+	defer persist(&err)
 	a.tell(ctx, d)
 	route, err := a.Store.Route(ctx, d.Cluster)
 	if err != nil && slipway.CodeOf(err) != slipway.NotFound {
@@ -165,12 +171,8 @@ func (a *Activities) verify(ctx context.Context, name string) error {
 
 // others returns the cluster's groups but the target, in the order in which they are worth keeping: the one that was left, those
 // that a rollback leads to, then the newest.
-func (a *Activities) others(ctx context.Context, d slipway.Deployment) ([]slipway.ServerGroup, error) {
+func (a *Activities) others(ctx context.Context, d slipway.Deployment, records history) ([]slipway.ServerGroup, error) {
 	groups, err := a.Provider.ServerGroups(ctx)
-	if err != nil {
-		return nil, err
-	}
-	records, err := readHistory(ctx, a.Store, d.Cluster)
 	if err != nil {
 		return nil, err
 	}
@@ -206,5 +208,5 @@ func names(groups []slipway.ServerGroup) string {
 	for _, g := range groups {
 		list = append(list, g.Name)
 	}
-	return fmt.Sprint(strings.Join(list, ", "))
+	return strings.Join(list, ", ")
 }

@@ -21,8 +21,9 @@ type Baseline struct {
 	Time      time.Time
 	Instances []string
 	Replaced  int
-	Failed    int64
-	Epoch     string
+	Epoch     string  // of the counters
+	Target    Counted // before it got traffic
+	Source    Counted // while it had it
 }
 
 // ShiftTraffic verifies that all of the target is healthy now, gives it all traffic, and lets the source stand by if it had it before.
@@ -51,7 +52,7 @@ func (a *Activities) ShiftTraffic(ctx context.Context, d slipway.Deployment) (Ba
 		if err != nil {
 			return base, err
 		}
-		base.Failed, base.Epoch = failures(pool, d.Target), pool.Epoch
+		base.Epoch, base.Target, base.Source = pool.Epoch, count(pool, d.Target), count(pool, d.Source)
 	}
 	base.Time = time.Now()
 	return base, nil
@@ -74,8 +75,9 @@ func (a *Activities) ProveTraffic(ctx context.Context, d slipway.Deployment) (ti
 	return d.Shifted, nil
 }
 
-// WatchTarget returns nil at d.Deadline, or a Failed error as soon as a machine of the target is lost or, behind a load balancer, fails
-// a request or is down there. It looks at least once, even if slipwayd was down until after the deadline.
+// WatchTarget returns nil at d.Deadline, or a Failed error as soon as a machine of the target is lost or, behind a load balancer, is
+// down there, leaves a request without an answer, or fails more requests than [Counted.tolerates] of. It looks at least
+// once, even if slipwayd was down until after the deadline.
 func (a *Activities) WatchTarget(ctx context.Context, d slipway.Deployment, base Baseline) error {
 	if err := a.step(ctx, d); err != nil {
 		return err
@@ -134,14 +136,19 @@ func (a *Activities) SettleTarget(ctx context.Context, d slipway.Deployment) err
 // RestoreRoute takes an UndoRestoreRoute back: when the source is verified to be able to serve, traffic returns to it, and that is proved.
 // A source that has lost machines meanwhile is given time to replace them; until then the target keeps the traffic and the
 // load balancer itself falls back on the source while no machine of the target is up.
-func (a *Activities) RestoreRoute(ctx context.Context, d slipway.Deployment, undo slipway.Undo) error {
+func (a *Activities) RestoreRoute(ctx context.Context, d slipway.Deployment, undo slipway.Undo) (err error) {
+	defer persist(&err)
 	a.tell(ctx, d)
 	now, err := a.Store.Route(ctx, d.Cluster)
-	if err != nil && slipway.CodeOf(err) != slipway.NotFound {
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return nil // it failed before anything was shifted
+	}
+	if err != nil {
 		return err
 	}
-	if active(now) != d.Target {
-		return nil // it failed before anything was shifted
+	if !slices.ContainsFunc(now.Groups, func(g slipway.GroupRoute) bool { return g.Group == d.Target }) {
+		// It failed before anything was shifted, or an earlier try restored the route, and the load balancer may not have heard of it.
+		return a.Traffic.SetRoute(ctx, now)
 	}
 	source := active(*undo.Route)
 	if source == "" {
@@ -187,12 +194,15 @@ func (a *Activities) wrong(ctx context.Context, d slipway.Deployment, base Basel
 			return slipway.Errorf(slipway.Failed, "machine %s of %s is down for the load balancer", target.Instance, d.Target)
 		}
 	}
-	before := base.Failed
-	if pool.Epoch != base.Epoch {
-		before = 0 // the counters began again
+	now := count(pool, d.Target)
+	if pool.Epoch == base.Epoch { // otherwise the counters began again
+		now = now.since(base.Target)
 	}
-	if n := failures(pool, d.Target) - before; n > 0 {
-		return slipway.Errorf(slipway.Failed, "%d requests failed on %s", n, d.Target)
+	if now.Broken > 0 {
+		return slipway.Errorf(slipway.Failed, "%s left %d of %d requests without an answer", d.Target, now.Broken, now.Requests)
+	}
+	if !base.Source.tolerates(now) {
+		return slipway.Errorf(slipway.Failed, "%s failed %d of %d requests%s", d.Target, now.Failed, now.Requests, base.Source.compared(d.Source))
 	}
 	return nil
 }
@@ -273,15 +283,4 @@ const defaultDrain = 10 * time.Second
 // closed returns the route of a cluster that has no listener.
 func closed(c slipway.Cluster) slipway.Route {
 	return slipway.Route{Cluster: c, Groups: []slipway.GroupRoute{}}
-}
-
-// failures adds up what failed on the group's machines.
-func failures(pool slipway.PoolStatus, group string) int64 {
-	var n int64
-	for _, target := range pool.Targets {
-		if target.Group == group {
-			n += target.Failed
-		}
-	}
-	return n
 }

@@ -4,14 +4,18 @@ import (
 	"context"
 	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/slipway-sh/slipway"
 )
 
 // PlanDeploy returns the deployment that req asks for, to be given an ID and started. NotFound if the image or the
-// environment is unknown, Refused if the image is not ready.
+// environment is unknown, Refused if the image is not ready, Conflict as [Nameable].
 func PlanDeploy(ctx context.Context, store slipway.Store, req slipway.DeployRequest) (slipway.Deployment, error) {
 	d := slipway.Deployment{Kind: slipway.KindDeploy, Cluster: req.Cluster}
+	if err := Nameable(ctx, store, req.Cluster); err != nil {
+		return d, err
+	}
 	image, err := store.FindImage(ctx, req.Cluster.Application, req.Image)
 	if err != nil {
 		return d, err
@@ -29,6 +33,27 @@ func PlanDeploy(ctx context.Context, store slipway.Store, req slipway.DeployRequ
 	}
 	d.Image, d.Environment = image.Digest, withDefaults(environment)
 	return d, nil
+}
+
+// Nameable returns a Conflict if another cluster has the names that this one's load balancer and server groups would have, as "a-b"
+// in "c" has those of "a" in "b-c". The store lets only one of them have a server group, should both begin at once.
+func Nameable(ctx context.Context, store slipway.Store, cluster slipway.Cluster) error {
+	name := cluster.String()
+	for i := range len(name) {
+		if name[i] != '-' || i == 0 || i == len(name)-1 || i == len(cluster.Application) {
+			continue
+		}
+		other := slipway.Cluster{Application: name[:i], Environment: name[i+1:]}
+		records, err := readHistory(ctx, store, other)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(records, func(d slipway.Deployment) bool { return d.Target != "" }) {
+			return slipway.Errorf(slipway.Conflict, "cannot deploy %s to %s: its load balancer and server groups would be called %s, as those of %s in %s are; rename the application or the environment",
+				cluster.Application, cluster.Environment, name, other.Application, other.Environment)
+		}
+	}
+	return nil
 }
 
 // environmentOf returns the environment that req brings along, or that of the slipway.yaml baked last.
@@ -81,6 +106,12 @@ func PlanRollback(ctx context.Context, store slipway.Store, provider slipway.Pro
 			return refuse("there is nothing to roll back to, %s came first", now)
 		}
 		destination = line[0]
+		for _, group := range line { // what was deployed again and again is left at once
+			if was, ok := records.maker(group); !ok || !same(was, made) {
+				destination = group
+				break
+			}
+		}
 	} else {
 		image, err := store.FindImage(ctx, cluster.Application, req.Image)
 		if err != nil {

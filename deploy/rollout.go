@@ -15,6 +15,8 @@ import (
 const (
 	briefly = 30 * time.Second
 	slowly  = 5 * time.Minute
+	// draining bounds what waits for requests under way and for machines to stop, each of which may take all of a service's drain.
+	draining = 2*slipway.MaxDrain + slowly
 )
 
 // rollout is a deployment being carried out: its record as of now, and what its steps hand on. Its methods are the steps,
@@ -117,7 +119,7 @@ func (r *rollout) settle(ctx workflow.Context) error {
 // failed: the activity says so in an event, and the next deployment tries again.
 func (r *rollout) retire(ctx workflow.Context, keep int) {
 	settled, _ := workflow.NewDisconnectedContext(ctx)
-	if err := r.do(settled, "retiring other groups", slowly, nil, acts.RetireOthers, keep); err != nil {
+	if err := r.do(settled, "retiring other groups", draining, nil, acts.RetireOthers, keep); err != nil {
 		_ = r.do(settled, "leaving other groups for later: "+durable.Error(err).Message, briefly, nil, acts.Note)
 	}
 }
@@ -134,7 +136,7 @@ func (r *rollout) undo(ctx workflow.Context) error {
 		case slipway.UndoDisableGroup:
 			err = r.do(ctx, "stopping "+last.Group+" again", slowly, nil, acts.DisableGroup, last)
 		case slipway.UndoDestroyGroup:
-			err = r.do(ctx, "destroying "+last.Group, slowly, nil, acts.DestroyGroup, last)
+			err = r.do(ctx, "destroying "+last.Group, draining, nil, acts.DestroyGroup, last)
 		}
 		if err != nil {
 			return err

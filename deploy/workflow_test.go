@@ -216,7 +216,7 @@ func TestDeployment(t *testing.T) {
 		{"never healthy", func(b *bed) { b.w.health["hello-prod-v002"] = slipway.InstanceStarting }, rolledBack, "create v2 · destroy v2", "0 of 3 machines"},
 		{"a smoke check fails", smoke, rolledBack, "create v2 · destroy v2", "check http :1/"},
 		{"dead just before the shift", dead("step: waiting"), rolledBack, "create v2 · destroy v2", "dead"},
-		{"shift fails", fault(once("route v2 (v1)", broken)), rolledBack, "create v2 · route v2 (v1) · destroy v2", "broken"},
+		{"shift fails", fault(once("route v2 (v1)", broken)), rolledBack, "create v2 · route v2 (v1) · route v1 · destroy v2", "broken"},
 		{"shift's reply is lost", fault(lost("route v2 (v1)")), succeeded, "create v2 · route v2 (v1) · route v2 (v1) · prove v2 · route v2 [v1] · route v2", ""},
 		{"prove fails", fault(always("prove v2", broken)), rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · prove v1 · route v1 · destroy v2", "broken"},
 		{"dies under traffic", dead("step: watching"), rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · prove v1 · route v1 · destroy v2", "under traffic"},
@@ -227,7 +227,15 @@ func TestDeployment(t *testing.T) {
 				}
 				return nil, nil
 			}
-		}, rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · prove v1 · route v1 · destroy v2", "3 requests failed"},
+		}, rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · prove v1 · route v1 · destroy v2", "failed 3 of "},
+		{"requests fail now and then", func(b *bed) {
+			b.w.fault = func(call string) (error, error) {
+				if strings.HasPrefix(call, "step: watching") {
+					b.w.failed["hello-prod-v002"] = 2
+				}
+				return nil, nil
+			}
+		}, succeeded, "create v2 · route v2 (v1) · prove v2 · route v2 [v1] · route v2", ""},
 		{"dies before it settles", dead("step: settling"), rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · prove v1 · route v1 · destroy v2", "healthy now"},
 		{"settling fails", func(b *bed) {
 			b.w.fault = func(call string) (error, error) {
@@ -250,6 +258,12 @@ func TestDeployment(t *testing.T) {
 				return nil, nil
 			}
 		}, attention, "create v2 · route v2 (v1) · prove v2 · route v1 [v2]", "undoing it failed: broken"},
+
+		{"going back's reply is lost", and(dead("step: watching"), func(b *bed) {
+			inner, lose := b.w.fault, lost("route v1 [v2]")
+			b.w.fault = func(call string) (error, error) { inner(call); return lose(call) }
+		}), rolledBack, "create v2 · route v2 (v1) · prove v2 · route v1 [v2] · route v1 [v2] · prove v1 · route v1 · destroy v2", "under traffic"},
+		{"no space to undo", and(smoke, fault(once("destroy v2", slipway.Errorf(slipway.Unprepared, "disk full")))), rolledBack, "create v2 · destroy v2 · destroy v2", "check http"},
 
 		{"abort while recording", abort("step: recording"), aborted, "", "was aborted"},
 		{"abort while creating", abort("create v2"), aborted, "create v2 · destroy v2", "was aborted"},
@@ -367,6 +381,18 @@ func TestRollback(t *testing.T) {
 		}, "x", "", slipway.Refused},
 		{"to an unknown image", func(t *testing.T, b *bed) { b.deploy("one") }, "x", "", slipway.NotFound},
 		{"to the same", func(t *testing.T, b *bed) { b.deploy("one"); b.deploy("one") }, "", "", slipway.Refused},
+		{"past the same", func(t *testing.T, b *bed) { b.deploy("one"); b.deploy("two"); b.deploy("two") }, "",
+			"create v4 · route v4 (v3) · prove v4 · route v4 [v3] · route v4 · destroy v2", ""},
+		{"to workers", func(t *testing.T, b *bed) {
+			balancer := b.env.LoadBalancer
+			b.env.LoadBalancer = nil
+			b.deploy("one")
+			b.env.LoadBalancer = balancer
+			b.deploy("two")
+			if g := b.w.groups["hello-prod-v001"]; g.Size.Desired != 0 {
+				t.Errorf("workers that are not in any route are kept at work: %+v", g.Size)
+			}
+		}, "", "resize v1 3 · route", ""},
 		{"of workers", func(t *testing.T, b *bed) { b.env.LoadBalancer = nil; b.deploy("one"); b.deploy("two") }, "", "resize v1 3 · resize v2 0", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -456,6 +482,10 @@ func TestPlanDeploy(t *testing.T) {
 	w.apps["hello"] = slipway.Spec{Environments: map[string]slipway.Environment{
 		"prod": {LoadBalancer: &slipway.LoadBalancerSpec{Port: 8443}},
 	}}
+	w.deployments = []slipway.Deployment{
+		{ID: "d-1", Cluster: slipway.Cluster{Application: "hello", Environment: "a-b"}, Target: "hello-a-b-v001"},
+		{ID: "d-2", Cluster: slipway.Cluster{Application: "hello", Environment: "a-c"}},
+	}
 	moon := slipway.Cluster{Application: "hello", Environment: "moon"}
 	for _, c := range []struct {
 		name string
@@ -467,6 +497,8 @@ func TestPlanDeploy(t *testing.T) {
 		{"untested", slipway.DeployRequest{Cluster: cluster, Image: image("c", slipway.ImageUntested, 80)}, slipway.Refused},
 		{"unknown", slipway.DeployRequest{Cluster: cluster, Image: string(imageOf("d"))}, slipway.NotFound},
 		{"no port", slipway.DeployRequest{Cluster: cluster, Image: image("e", slipway.ImageReady, 0)}, slipway.Invalid},
+		{"names that another cluster has", slipway.DeployRequest{Cluster: slipway.Cluster{Application: "hello-a", Environment: "b"}, Image: image("h", slipway.ImageReady, 80), Environment: &slipway.Environment{}}, slipway.Conflict},
+		{"names that another cluster never got", slipway.DeployRequest{Cluster: slipway.Cluster{Application: "hello-a", Environment: "c"}, Image: image("h", slipway.ImageReady, 80), Environment: &slipway.Environment{}}, ""},
 		{"no such environment", slipway.DeployRequest{Cluster: moon, Image: image("f", slipway.ImageReady, 80)}, slipway.NotFound},
 		{"an environment of its own", slipway.DeployRequest{Cluster: moon, Image: image("g", slipway.ImageReady, 80), Environment: &slipway.Environment{}}, ""},
 	} {

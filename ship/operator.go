@@ -82,6 +82,12 @@ func (o *Operator) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.E
 	if err := req.Validate(); err != nil {
 		return slipway.Execution{}, err
 	}
+	for _, environment := range req.Environments {
+		// Said now rather than after the bake.
+		if err := deploy.Nameable(ctx, o.Store, slipway.Cluster{Application: req.Spec.Application, Environment: environment}); err != nil {
+			return slipway.Execution{}, err
+		}
+	}
 	in, err := o.accept(ctx, req.BakeRequest)
 	if err != nil {
 		return slipway.Execution{}, err

@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 
 	"github.com/uptrace/bun"
 
@@ -80,8 +82,18 @@ func newDeploymentRow(d slipway.Deployment) (*deploymentRow, error) {
 	return &deploymentRow{ID: d.ID, Application: d.Cluster.Application, Environment: d.Cluster.Environment, Started: d.Started.UnixNano(), doc: doc}, nil
 }
 
-// nextGroup takes the cluster's next server group number. The cluster's row stays locked until tx ends.
+// nextGroup takes the cluster's next server group number. The cluster's row stays locked until tx ends. Conflict if the groups of another
+// cluster have the same names.
 func nextGroup(ctx context.Context, tx bun.Tx, cluster slipway.Cluster) (n int, err error) {
+	var other slipway.Cluster
+	err = tx.NewRaw(`SELECT application, environment FROM clusters WHERE application || '-' || environment = ? AND application <> ?`,
+		cluster.String(), cluster.Application).Scan(ctx, &other.Application, &other.Environment)
+	if err == nil {
+		return 0, slipway.Errorf(slipway.Conflict, "cannot name a server group %s: those of %s in %s are called so", cluster.GroupName(1), other.Application, other.Environment)
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return 0, err
+	}
 	err = tx.NewRaw(`INSERT INTO clusters (application, environment, last_group) VALUES (?, ?, 1)
 		ON CONFLICT (application, environment) DO UPDATE SET last_group = clusters.last_group + 1 RETURNING last_group`,
 		cluster.Application, cluster.Environment).Scan(ctx, &n)

@@ -279,6 +279,14 @@ func groupNumbers(t *testing.T, s slipway.Store) {
 	create(3, prod, "shop-prod-v001", "shop-prod-v001") // a rollback to a group that is there takes no number
 	create(4, slipway.Cluster{Application: "shop", Environment: "dev"}, "", "shop-dev-v001")
 	create(5, prod, "", "shop-prod-v003")
+	create(-1, slipway.Cluster{Application: "shop", Environment: "eu-prod"}, "", "shop-eu-prod-v001")
+	namesake := deployment(-2, slipway.Cluster{Application: "shop-eu", Environment: "prod"})
+	if _, err := s.CreateDeployment(ctx, namesake); slipway.CodeOf(err) != slipway.Conflict {
+		t.Errorf("a server group of another cluster's name: %v, want a Conflict", err)
+	}
+	if _, err := s.Deployment(ctx, namesake.ID); slipway.CodeOf(err) != slipway.NotFound {
+		t.Errorf("the deployment that was refused: %v, want NotFound", err)
+	}
 	for n := 6; n <= 1001; n++ {
 		d := deployment(n, prod)
 		if _, err := s.CreateDeployment(ctx, d); err != nil {

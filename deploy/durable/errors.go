@@ -34,13 +34,13 @@ func encode(err error) error {
 	})
 }
 
-// Passing returns err without its code, so that the step is tried again whatever it was: for steps that must be done in the end,
-// such as storing the last record when the disk has space again. nil for nil.
+// Passing returns err, with its message, as one that may pass, so that the step is tried again whatever it was: for steps that must
+// be done in the end, such as storing the last record when the disk has space again. nil for nil.
 func Passing(err error) error {
-	if err == nil {
-		return nil
+	if slipway.CodeOf(err) == slipway.Internal || err == nil {
+		return err
 	}
-	return errors.New(err.Error())
+	return slipway.Errorf(slipway.Unavailable, "%s", slipway.MessageOf(err))
 }
 
 // Error returns the failure of an activity or a child workflow as the [slipway.Error] it was, nil for nil. Cancellation is

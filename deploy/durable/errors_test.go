@@ -31,7 +31,7 @@ func TestErrorsTravel(t *testing.T) {
 		{"deadline", slipway.Errorf(slipway.DeadlinePast, "too late"), slipway.DeadlinePast, "too late", 1},
 		{"unavailable", slipway.Errorf(slipway.Unavailable, "no answer"), slipway.Unavailable, "no answer", 3},
 		{"internal", errors.New("secret"), slipway.Internal, "internal error; slipwayd's log has the details", 3},
-		{"made passing", Passing(slipway.Errorf(slipway.Unprepared, "disk full")), slipway.Internal, "internal error; slipwayd's log has the details", 3},
+		{"made passing", Passing(slipway.Errorf(slipway.Unprepared, "disk full")), slipway.Unavailable, "disk full", 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var suite testsuite.WorkflowTestSuite

@@ -132,6 +132,7 @@ type serverStat struct {
 	open     int
 	requests int64
 	failed   int64
+	broken   int64
 }
 
 // stat reads a pool from a worker. An old worker does not tell its counters, only its servers and what is open on them.
@@ -223,6 +224,7 @@ func parseStat(said string) (proxyStat, error) {
 		case "BACKEND":
 		default:
 			status := text("status")
+			broken := number("econ") + number("eresp")
 			stat.servers[name] = serverStat{
 				address:  text("addr"),
 				weight:   int(number("uweight")),
@@ -230,7 +232,8 @@ func parseStat(said string) (proxyStat, error) {
 				up:       strings.HasPrefix(status, "UP") || status == "no check",
 				open:     int(number("scur")),
 				requests: number("stot"),
-				failed:   number("econ") + number("eresp") + number("hrsp_5xx") + number("wretr") + number("wredis"),
+				failed:   broken + number("hrsp_5xx") + number("wretr") + number("wredis"),
+				broken:   broken,
 			}
 		}
 	}

@@ -165,6 +165,7 @@ func targetStatus(t slipway.Target, live []proxyStat) slipway.TargetStatus {
 			status.Open += s.open
 			status.Requests += s.requests
 			status.Failed += s.failed
+			status.Broken += s.broken
 		}
 	}
 	return status
