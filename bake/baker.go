@@ -13,10 +13,12 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/container"
 	"github.com/slipway-sh/slipway/image"
 	"github.com/slipway-sh/slipway/rootfs"
 )
@@ -38,6 +40,9 @@ type Baker struct {
 	runcDir string
 	log     *slog.Logger
 	flights flights
+
+	mu      sync.Mutex
+	runtime *container.Runtime // nil until a sandbox is needed
 }
 
 // New returns a baker. It touches nothing; see [Baker.Sweep].

@@ -44,7 +44,7 @@ const sandboxPIDs = 8192
 // run runs the sandbox in the work directory dir, which it leaves to the caller. However it ends, no process and no mount of it
 // is left. The errors are Failed with the last lines of output if the process exits non-zero, and DeadlinePast.
 func (b *Baker) run(ctx context.Context, dir string, s sandbox, out io.Writer) (slipway.Digest, int64, error) {
-	runtime, err := container.NewRuntime(b.runcDir)
+	runtime, err := b.containers()
 	if err != nil {
 		return "", 0, err
 	}
@@ -170,6 +170,21 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
+// containers returns the runtime of all sandboxes. There is one only: it keeps the end of one sandbox from taking away the cgroup
+// that another is just being made in.
+func (b *Baker) containers() (*container.Runtime, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.runtime == nil {
+		runtime, err := container.NewRuntime(b.runcDir)
+		if err != nil {
+			return nil, err
+		}
+		b.runtime = runtime
+	}
+	return b.runtime, nil
+}
+
 // newWork makes a directory for work in progress.
 func (b *Baker) newWork() (string, error) {
 	if err := os.MkdirAll(b.workDir, 0o700); err != nil {
@@ -188,7 +203,7 @@ func (b *Baker) removeWork(dir string) {
 // progress. It must not be called while the baker works.
 func (b *Baker) Sweep(ctx context.Context) error {
 	var errs []error
-	if runtime, err := container.NewRuntime(b.runcDir); err == nil { // without runc there are no sandboxes
+	if runtime, err := b.containers(); err == nil { // without runc there are no sandboxes
 		ids, err := runtime.List()
 		errs = append(errs, err)
 		for _, id := range ids {
