@@ -177,6 +177,7 @@ func runAlone(cmd *exec.Cmd) error {
 		Cloneflags:   unix.CLONE_NEWPID,
 		Unshareflags: unix.CLONE_NEWNS,
 		Pdeathsig:    syscall.SIGKILL,
+		Setpgid:      true, // Ctrl-C is for slipwayd, which parks its work
 	}
 	// The kernel sends the signal when the thread ends that started the process.
 	runtime.LockOSThread()

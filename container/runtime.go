@@ -61,7 +61,9 @@ func NewRuntime(root string) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Runtime{root: root, runc: runc.Runc{Command: command, Root: root, LogFormat: runc.JSON}, cgroups: cgroups}, nil
+	// In process groups of their own: a Ctrl-C that is for this process must not end what it is about to finish or park.
+	client := runc.Runc{Command: command, Root: root, LogFormat: runc.JSON, Setpgid: true}
+	return &Runtime{root: root, runc: client, cgroups: cgroups}, nil
 }
 
 // Run runs a container in the foreground and returns its exit status (128 + n for signal n) when it has ended and nothing of
