@@ -58,7 +58,15 @@ func (r records) putGroup(g groupRecord) error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(r.groupPath(g.Name), b, 0o600)
+	if err := renameio.WriteFile(r.groupPath(g.Name), b, 0o600); err != nil {
+		return err
+	}
+	// The file is on disk, its name not yet.
+	dir, err := os.Open(filepath.Dir(r.groupPath(g.Name)))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // putMachine stores a machine. It is atomic but not synced to disk: no machine outlives a host that lost its memory, and one
