@@ -165,7 +165,7 @@ func (p *Provider) make(m *machine) (*container.Process, error) {
 		return nil, err
 	}
 	if err := p.place(m, place); err != nil {
-		return nil, errors.Join(err, p.network.release(place))
+		return nil, err
 	}
 	layers, err := p.layers(ctx, m.Image, false)
 	if err != nil {
@@ -185,12 +185,13 @@ func (p *Provider) make(m *machine) (*container.Process, error) {
 
 // place gives the machine its place on the network and records it, before anything of it is made.
 func (p *Provider) place(m *machine, place int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// The place is given back when the machine is removed, and not before: by then another one could have it.
+	m.Place, m.address = place, p.network.address(place).String()
 	if err := os.MkdirAll(p.records.machineDir(m.ID), 0o700); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	m.Place, m.address = place, p.network.address(place).String()
 	return p.records.putMachine(m.machineRecord)
 }
 
@@ -202,10 +203,6 @@ func (p *Provider) prepare(m *machine, dir string) (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	resolv, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil {
-		resolv = nil // a host without DNS
-	}
 	hosts := "127.0.0.1\tlocalhost\n" + m.address + "\t" + m.ID + "\n"
 	mounts := []specs.Mount{container.Bind(p.AgentPath, agent.Path, true)}
 	for _, f := range []struct {
@@ -213,7 +210,7 @@ func (p *Provider) prepare(m *machine, dir string) (*specs.Spec, error) {
 		content      []byte
 	}{
 		{"agent.json", agent.ConfigPath, config},
-		{"resolv.conf", "/etc/resolv.conf", resolv},
+		{"resolv.conf", "/etc/resolv.conf", resolvers(resolverFiles)},
 		{"hosts", "/etc/hosts", []byte(hosts)},
 		{"hostname", "/etc/hostname", []byte(m.ID + "\n")},
 	} {
@@ -324,7 +321,8 @@ func (p *Provider) remove(m *machine, after time.Duration) {
 	close(m.gone)
 }
 
-// end stops the machine's service gracefully, and then ungracefully. It returns false if the provider is closed meanwhile.
+// end stops the machine's service gracefully, and then ungracefully. When it returns, whoever waits for the end knows of it; it
+// returns false if the provider is closed meanwhile.
 func (p *Provider) end(m *machine, process *container.Process) bool {
 	signal, pause := syscall.SIGTERM, 20*time.Millisecond
 	for deadline := time.Now().Add(m.drain() + mercy); !process.Ended(); pause = min(2*pause, time.Second) {
@@ -339,7 +337,7 @@ func (p *Provider) end(m *machine, process *container.Process) bool {
 			return false
 		}
 	}
-	return true
+	return p.wait(time.Hour, m.died)
 }
 
 // clean removes everything the host has of a machine, however far it had come. The record goes last.

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/google/renameio/v2"
@@ -36,6 +37,7 @@ type network struct {
 	home   *os.File // the host's network namespace
 	bridge *netlink.Bridge
 	subnet netip.Prefix
+	nat    bool // machines reach other networks
 
 	spare chan int // prepared places
 	stop  context.CancelFunc
@@ -54,6 +56,8 @@ const (
 	networkLock = "/run/lock/slipway-network.lock"
 	// Namespaces are not pinned below the data directory: runc refuses paths with a comma.
 	pinned = "/run/slipway"
+	// prepareAgain is how long after a place could not be prepared the next try is.
+	prepareAgain = 10 * time.Second
 )
 
 // subnetSpace is private address space that few others choose from.
@@ -83,6 +87,11 @@ func openNetwork(record, hash string, inUse map[int]bool, log *slog.Logger) (*ne
 		n.host.Close()
 		n.home.Close()
 		return nil, err
+	}
+	if err := n.openNAT(); err != nil {
+		log.Warn("machines can reach this host and each other, but no other network: it takes nf_tables with masquerading (modprobe nft_masq)", "error", err)
+	} else {
+		n.nat = true
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop, n.ready = stop, make(chan struct{})
@@ -141,6 +150,9 @@ func (n *network) close() error {
 	defer n.mu.Unlock()
 	if len(n.used) == 0 {
 		errs = append(errs, n.host.LinkDel(n.bridge), os.Remove(n.pins))
+		if n.nat {
+			errs = append(errs, n.closeNAT())
+		}
 	}
 	n.host.Close()
 	return errors.Join(append(errs, n.home.Close())...)
@@ -165,8 +177,11 @@ func (n *network) prepare(ctx context.Context) {
 		if err != nil {
 			// Whoever needs a place makes it and hears why it cannot be made.
 			n.log.Warn("cannot prepare a network namespace", "error", err)
-			<-ctx.Done()
-			return
+			select {
+			case <-time.After(prepareAgain):
+			case <-ctx.Done():
+			}
+			continue
 		}
 		select {
 		case n.spare <- place:
@@ -297,7 +312,9 @@ func (n *network) openBridge(hash string) error {
 	// A bridge would otherwise change its hardware address with every machine, and connections would stall.
 	attrs.HardwareAddr = append(net.HardwareAddr{2, 'b'}, hash[:4]...)
 	n.bridge = &netlink.Bridge{LinkAttrs: attrs}
-	if err := n.host.LinkAdd(n.bridge); err != nil && !errors.Is(err, unix.EEXIST) {
+	err := n.host.LinkAdd(n.bridge)
+	existed := errors.Is(err, unix.EEXIST)
+	if err != nil && !existed {
 		return fmt.Errorf("cannot add bridge %s: %w", n.name, err)
 	}
 	link, err := n.host.LinkByName(n.name)
@@ -308,15 +325,16 @@ func (n *network) openBridge(hash string) error {
 	if err := n.host.LinkSetUp(link); err != nil {
 		return err
 	}
-	if n.subnet, err = n.chooseSubnet(hash); err != nil {
+	if n.subnet, err = n.chooseSubnet(hash, existed); err != nil {
 		return err
 	}
 	mask := net.CIDRMask(subnetBits, 32)
 	return n.host.AddrReplace(link, &netlink.Addr{IPNet: &net.IPNet{IP: n.address(1).AsSlice(), Mask: mask}})
 }
 
-// chooseSubnet returns the subnet of an earlier process, or a free one.
-func (n *network) chooseSubnet(hash string) (netip.Prefix, error) {
+// chooseSubnet returns the subnet of an earlier process, or a free one. That of a bridge with machines on it cannot change; after
+// a restart of the host someone else may have taken it.
+func (n *network) chooseSubnet(hash string, existed bool) (netip.Prefix, error) {
 	taken, err := n.takenPrefixes()
 	if err != nil {
 		return netip.Prefix{}, err
@@ -330,7 +348,7 @@ func (n *network) chooseSubnet(hash string) (netip.Prefix, error) {
 		return true
 	}
 	var subnet netip.Prefix
-	if b, err := os.ReadFile(n.record); err == nil && json.Unmarshal(b, &subnet) == nil && (free(subnet) || len(n.used) > 0) {
+	if b, err := os.ReadFile(n.record); err == nil && json.Unmarshal(b, &subnet) == nil && (free(subnet) || existed && len(n.used) > 0) {
 		return subnet, nil
 	}
 	count := 1 << (subnetBits - subnetSpace.Bits())
