@@ -467,6 +467,12 @@ func TestClusters(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for n, state := range []slipway.DeploymentState{slipway.DeploymentSucceeded, slipway.DeploymentRolledBack} { // of workers
+		d := slipway.Deployment{ID: fmt.Sprintf("d-dev-%d", n), Cluster: dev, Target: dev.GroupName(n + 1), State: state, Started: time.Unix(int64(n), 0)}
+		if err := s.Store.PutDeployment(ctx, d); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s.Pools.(pools)["shop-prod"] = slipway.PoolStatus{LoadBalancer: "shop-prod", Requests: 42}
 
 	var one slipway.ClusterStatus
@@ -481,7 +487,7 @@ func TestClusters(t *testing.T) {
 	for _, c := range all.Items {
 		got = append(got, c.Cluster.String()+":"+c.Serving)
 	}
-	if fmt.Sprint(got) != "[blog-dev: shop-dev:shop-dev-v002 shop-prod:shop-prod-v999]" {
+	if fmt.Sprint(got) != "[blog-dev: shop-dev:shop-dev-v001 shop-prod:shop-prod-v999]" {
 		t.Error(got)
 	}
 

@@ -14,7 +14,7 @@ type Pools interface {
 	Pool(ctx context.Context, loadBalancer string) (slipway.PoolStatus, error)
 }
 
-// recent is how many deployments are looked through for clusters that have neither server groups nor a route.
+// recent is how many deployments are looked through for clusters that have neither server groups nor a route, and for the last that succeeded.
 const recent = 500
 
 // clusters puts together what the store, the provider and the load balancers know of a cluster. Nothing is cached.
@@ -97,7 +97,6 @@ func (c clusters) assemble(ctx context.Context, cluster slipway.Cluster, groups 
 	default:
 		return s, err
 	}
-	s.Serving = serving(s)
 
 	if s.Route != nil {
 		switch pool, err := c.pools.Pool(ctx, cluster.String()); slipway.CodeOf(err) {
@@ -109,9 +108,16 @@ func (c clusters) assemble(ctx context.Context, cluster slipway.Cluster, groups 
 		}
 	}
 
-	deployments, err := c.store.Deployments(ctx, cluster, 1)
+	wanted := 1
+	if s.Serving = routed(s.Route); s.Serving == "" {
+		wanted = recent
+	}
+	deployments, err := c.store.Deployments(ctx, cluster, wanted)
 	if err != nil {
 		return s, err
+	}
+	if s.Serving == "" {
+		s.Serving = settled(deployments, s.Groups)
 	}
 	if len(deployments) > 0 {
 		s.Deployment = &deployments[0]
@@ -119,21 +125,27 @@ func (c clusters) assemble(ctx context.Context, cluster slipway.Cluster, groups 
 	return s, nil
 }
 
-// serving returns the group that the route sends most traffic to; without a route the newest.
-func serving(s slipway.ClusterStatus) string {
-	if s.Route == nil {
-		if len(s.Groups) == 0 {
-			return ""
-		}
-		return s.Groups[0].Name
-	}
+// routed returns the group that the route sends most traffic to, "" if there is none.
+func routed(route *slipway.Route) string {
 	name, most := "", -1
-	for _, g := range s.Route.Groups {
+	if route == nil {
+		return name
+	}
+	for _, g := range route.Groups {
 		if weight := cmp.Or(g.Weight, 100); g.Mode == slipway.Active && weight > most {
 			name, most = g.Group, weight
 		}
 	}
 	return name
+}
+
+// settled returns the target of the last deployment that succeeded, if it still is there: what serves a cluster without traffic.
+func settled(deployments []slipway.Deployment, groups []slipway.ServerGroup) string {
+	last := slices.IndexFunc(deployments, func(d slipway.Deployment) bool { return d.State == slipway.DeploymentSucceeded })
+	if last < 0 || !slices.ContainsFunc(groups, func(g slipway.ServerGroup) bool { return g.Name == deployments[last].Target }) {
+		return ""
+	}
+	return deployments[last].Target
 }
 
 func (a *api) listClusters(ctx context.Context, _ *struct{}) (*listOutput[slipway.ClusterStatus], error) {
