@@ -19,7 +19,13 @@ type eventRow struct {
 	doc
 }
 
-// AppendEvent implements [slipway.Store].
+// How many events are kept, the newest, and how many more there may be before the oldest go.
+const (
+	keptEvents = 1_000_000
+	dropEvery  = 1000
+)
+
+// AppendEvent implements [slipway.Store]. The oldest events are dropped beyond a million.
 func (s *Store) AppendEvent(ctx context.Context, e slipway.Event) (slipway.Event, error) {
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		if err := tx.NewRaw(`UPDATE event_seq SET seq = seq + 1 WHERE id = 1 RETURNING seq`).Scan(ctx, &e.Seq); err != nil {
@@ -33,6 +39,9 @@ func (s *Store) AppendEvent(ctx context.Context, e slipway.Event) (slipway.Event
 			Seq: e.Seq, Application: e.Application, Environment: e.Environment,
 			Execution: e.Execution, Bake: e.Bake, Deployment: e.Deployment, doc: d,
 		}).Exec(ctx)
+		if err == nil && e.Seq%dropEvery == 0 {
+			err = dropEvents(ctx, tx, e.Seq-keptEvents)
+		}
 		return err
 	})
 	if err != nil {
@@ -52,4 +61,10 @@ func (s *Store) Events(ctx context.Context, filter slipway.EventFilter, limit in
 		}
 		return q
 	})
+}
+
+// dropEvents removes the events up to a seq. They have been read long ago, and what they told of is in the records.
+func dropEvents(ctx context.Context, tx bun.IDB, upTo int64) error {
+	_, err := tx.NewDelete().Model((*eventRow)(nil)).Where("seq <= ?", upTo).Exec(ctx)
+	return err
 }

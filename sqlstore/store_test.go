@@ -57,6 +57,29 @@ func TestReopen(t *testing.T) {
 	}
 }
 
+func TestOldEventsGo(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "slipway.db"))
+	jump := func(seq int64) {
+		t.Helper()
+		if _, err := s.write.NewRaw("UPDATE event_seq SET seq = ?", seq-1).Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.AppendEvent(t.Context(), slipway.Event{Kind: slipway.BakeStarted}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, seq := range []int64{1, dropEvery, dropEvery + 1, keptEvents + dropEvery - 1} {
+		jump(seq)
+	}
+	if events, err := s.Events(t.Context(), slipway.EventFilter{}, 0); err != nil || len(events) != 4 {
+		t.Errorf("%d events, %v, want all 4", len(events), err)
+	}
+	jump(keptEvents + dropEvery)
+	if events, err := s.Events(t.Context(), slipway.EventFilter{}, 0); err != nil || len(events) != 3 || events[0].Seq != dropEvery+1 {
+		t.Errorf("%+v, %v, want the 3 newest", events, err)
+	}
+}
+
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to mount a small file system")
