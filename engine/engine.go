@@ -154,27 +154,35 @@ func ensureNamespace(ctx context.Context, service workflowservice.WorkflowServic
 	return err
 }
 
-// warnings drops what the SDK says below warning: it reports every retry and every poller.
+// warnings drops what the SDK says below warning, as it reports every retry and every poller, and the failures of activities,
+// which for it are errors, but are ordinary outcomes here and told of by the worker's own interceptor.
 func warnings(log *slog.Logger) *slog.Logger {
 	if log == nil {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(atLeast{log.Handler(), slog.LevelWarn})
+	return slog.New(sdkLog{log.Handler(), slog.LevelWarn})
 }
 
-type atLeast struct {
+type sdkLog struct {
 	slog.Handler
 	level slog.Level
 }
 
-func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
+func (h sdkLog) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= h.level && h.Handler.Enabled(ctx, level)
 }
 
-func (h atLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return atLeast{h.Handler.WithAttrs(attrs), h.level}
+func (h sdkLog) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "Activity error." {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
 }
 
-func (h atLeast) WithGroup(name string) slog.Handler {
-	return atLeast{h.Handler.WithGroup(name), h.level}
+func (h sdkLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return sdkLog{h.Handler.WithAttrs(attrs), h.level}
+}
+
+func (h sdkLog) WithGroup(name string) slog.Handler {
+	return sdkLog{h.Handler.WithGroup(name), h.level}
 }

@@ -3,10 +3,14 @@ package durable
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
+
+	"github.com/slipway-sh/slipway"
 )
 
 // Guard returns what surrounds every activity: it beats the heart while the activity works, which also is how a cancellation
@@ -54,7 +58,18 @@ func (g *guarded) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 		// Whatever the activity made of it, it ended because it was told to: by an abort, or as slipwayd stops, and then it is tried again.
 		return nil, ctx.Err()
 	}
-	info := activity.GetInfo(ctx)
-	g.log.Warn("step failed", "workflow", info.WorkflowExecution.ID, "step", info.ActivityType.Name, "try", info.Attempt, "error", err)
+	g.say(ctx, err)
 	return nil, encode(err)
+}
+
+// say logs why an activity failed. An outcome, which the record and the events tell of in full, takes one line; what is tried again,
+// or what nobody foresaw, is a warning and in full.
+func (g *guarded) say(ctx context.Context, err error) {
+	info := activity.GetInfo(ctx)
+	level, text := slog.LevelWarn, err.Error()
+	if !slices.Contains(passing, slipway.CodeOf(err)) {
+		level = slog.LevelInfo
+		text, _, _ = strings.Cut(text, "\n")
+	}
+	g.log.Log(ctx, level, "step failed", "workflow", info.WorkflowExecution.ID, "step", info.ActivityType.Name, "try", info.Attempt, "error", text)
 }
