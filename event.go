@@ -16,7 +16,7 @@ type Event struct {
 	Execution   string          `json:"execution,omitempty"`
 	Bake        string          `json:"bake,omitempty"`
 	Deployment  string          `json:"deployment,omitempty"`
-	Data        json.RawMessage `json:"data,omitempty"` // the Bake, Deployment or Execution as it was then, on started and finished
+	Data        json.RawMessage `json:"data,omitempty"` // the Bake, Deployment or Execution as it was then, on started and finished; the TestResult on bake.test
 }
 
 // EventKind says what happened.

@@ -140,7 +140,7 @@ func (b *Baker) debian(ctx context.Context, suite, sources string, out io.Writer
 	cmd := exec.CommandContext(ctx, command, append(args, suite, root, "-")...)
 	cmd.Stdin = strings.NewReader(sources)
 	cmd.Env = append(proxyEnv(), "PATH="+searchPath, "LC_ALL=C.UTF-8", "TMPDIR="+dir, sourceDateEpochName+"="+sourceDateEpoch)
-	said := &transcript{out: out}
+	said := &transcript{out: out, shows: debootstrapShows}
 	cmd.Stdout, cmd.Stderr = said, said
 	err = runAlone(cmd)
 	tail := said.tail()
@@ -151,10 +151,10 @@ func (b *Baker) debian(ctx context.Context, suite, sources string, out io.Writer
 		return "", 0, slipway.Errorf(slipway.Unprepared, "cannot make %s: no space left on the disk of %s%s", what, b.workDir, tail)
 	}
 	if err != nil && strings.Contains(tail, "404 ") && strings.Contains(tail, "does not have a Release file") {
-		return "", 0, slipway.Errorf(slipway.Invalid, "cannot make %s: Debian's archive, as this host is configured to reach it, has no release of that name%s", what, tail)
+		return "", 0, slipway.Errorf(slipway.Invalid, "cannot make %s: Debian's archive, as this host is configured to reach it, has no release of that name\nmmdebstrap's last lines:%s", what, tail)
 	}
 	if err != nil {
-		return "", 0, slipway.Errorf(slipway.Failed, "cannot make %s: mmdebstrap: %w; it said last:%s", what, err, tail)
+		return "", 0, slipway.Errorf(slipway.Failed, "cannot make %s: mmdebstrap: %w\nits last lines:%s", what, err, tail)
 	}
 	return b.images.WriteLayer(ctx, nil, func(l *image.Layer) error {
 		return l.AddTree(ctx, root, image.Options{Skip: func(p string) bool { return inDev(p) || isTrace(root, p) || isHostsOwn(p) }})

@@ -28,7 +28,7 @@ func (b *Baker) planPackages(names []string, place string, below []slipway.Diges
 		}
 		defer b.removeWork(dir)
 		s := sandbox{
-			what: "install " + strings.Join(names, " "), place: place, below: below, timeout: packagesTimeout,
+			what: "install " + strings.Join(names, " "), place: place, below: below, timeout: packagesTimeout, shows: aptShows,
 			args:  append([]string{shell, tools + "/install"}, names...),
 			needs: []string{shell, "/usr/bin/apt-get"},
 			env: map[string]string{

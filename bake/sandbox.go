@@ -31,6 +31,7 @@ type sandbox struct {
 	files   []string
 	mounts  []specs.Mount
 	timeout time.Duration
+	shows   func(line string) bool // what is shown of its output; nil for all
 }
 
 // tools is where a sandbox shows what it needs and the image does not have. /dev is the sandbox's own: no directory has to be made.
@@ -132,11 +133,11 @@ func (b *Baker) execute(ctx context.Context, runtime *container.Runtime, dir, ro
 	})
 	timed, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
 	defer cancel()
-	said := &transcript{out: out}
+	said := &transcript{out: out, shows: s.shows}
 	status, err := runtime.Run(timed, filepath.Base(dir), filepath.Join(dir, "bundle"), spec, container.Stdio{Out: said, Err: said})
 	tail := said.tail()
 	if tail != "" {
-		tail = "; it said last:" + tail
+		tail = "\nits last lines:" + tail
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -15,7 +15,8 @@ const (
 
 // transcript passes on what a process prints in whole lines, and remembers the last ones.
 type transcript struct {
-	out io.Writer
+	out   io.Writer
+	shows func(line string) bool // what is passed on; nil for all
 
 	mu   sync.Mutex
 	line []byte
@@ -68,5 +69,7 @@ func (t *transcript) emit() {
 		t.last = append(t.last[:0], t.last[1:]...)
 	}
 	t.last = append(t.last, text)
-	_, _ = io.WriteString(t.out, text+"\n")
+	if t.shows == nil || t.shows(text) {
+		_, _ = io.WriteString(t.out, text+"\n")
+	}
 }

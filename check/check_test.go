@@ -80,9 +80,9 @@ func TestGroup(t *testing.T) {
 		message  string
 	}{
 		{"healthy", []slipway.InstanceState{healthy, healthy}, 0, time.Minute, "", ""},
-		{"late", []slipway.InstanceState{healthy, starting}, 0, 0, slipway.DeadlinePast, "1 of 2 machines of hello-prod-v001 are healthy; i-1 is starting; its last lines:\nlisten: permission denied"},
+		{"late", []slipway.InstanceState{healthy, starting}, 0, 0, slipway.DeadlinePast, "1 of 2 machines of hello-prod-v001 are healthy; i-1 is starting\nthe last lines of i-1:\n  listen: permission denied"},
 		{"healthy after the deadline", []slipway.InstanceState{healthy}, 0, -time.Minute, "", ""},
-		{"dead", []slipway.InstanceState{healthy, dead}, 0, time.Minute, slipway.Failed, "machine i-1 is dead; its last lines:\nlisten: permission denied"},
+		{"dead", []slipway.InstanceState{healthy, dead}, 0, time.Minute, slipway.Failed, "machine i-1 is dead\nthe last lines of i-1:\n  listen: permission denied"},
 		{"dead and replaced", []slipway.InstanceState{healthy, starting}, 1, time.Minute, slipway.Failed, "was replaced"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

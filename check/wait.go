@@ -73,7 +73,7 @@ func Instance(ctx context.Context, provider slipway.Provider, id string, deadlin
 		}
 		return instance.State == slipway.InstanceHealthy, nil
 	}, func() string {
-		return fmt.Sprintf("machine %s is %s%s%s", id, instance.State, because(instance.Reason), tail(ctx, provider, id))
+		return fmt.Sprintf("machine %s is %s%s%s", id, instance.State, because(instance.Reason), Tail(ctx, provider, id))
 	})
 	return instance, err
 }
@@ -131,7 +131,7 @@ func broken(instance slipway.Instance) bool {
 }
 
 func failed(ctx context.Context, provider slipway.Provider, instance slipway.Instance) error {
-	return slipway.Errorf(slipway.Failed, "machine %s is %s%s%s", instance.ID, instance.State, because(instance.Reason), tail(ctx, provider, instance.ID))
+	return slipway.Errorf(slipway.Failed, "machine %s is %s%s%s", instance.ID, instance.State, because(instance.Reason), Tail(ctx, provider, instance.ID))
 }
 
 // progress says how far the group is, with the log of the first machine that is not healthy.
@@ -139,7 +139,7 @@ func progress(ctx context.Context, provider slipway.Provider, group slipway.Serv
 	text := fmt.Sprintf("%d of %d machines of %s are healthy%s", group.Healthy(), group.Size.Desired, group.Name, because(group.Trouble))
 	for _, instance := range group.Instances {
 		if instance.State != slipway.InstanceHealthy {
-			return text + fmt.Sprintf("; %s is %s%s%s", instance.ID, instance.State, because(instance.Reason), tail(ctx, provider, instance.ID))
+			return text + fmt.Sprintf("; %s is %s%s%s", instance.ID, instance.State, because(instance.Reason), Tail(ctx, provider, instance.ID))
 		}
 	}
 	return text
@@ -152,13 +152,14 @@ func because(reason string) string {
 	return " (" + reason + ")"
 }
 
-// tail returns the last lines of the machine's log as the end of a message.
-func tail(ctx context.Context, provider slipway.Provider, id string) string {
+// Tail returns the last lines of the machine's log as the end of a message, each on a line of its own: the first line of a
+// message says all that is to be said in one.
+func Tail(ctx context.Context, provider slipway.Provider, id string) string {
 	text := Log(ctx, provider, id)
 	if text == "" {
 		return "; it logged nothing"
 	}
-	return "; its last lines:\n" + text
+	return "\nthe last lines of " + id + ":\n  " + strings.ReplaceAll(text, "\n", "\n  ")
 }
 
 // Log returns the last lines of the machine's log, "" if they cannot be had.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -87,7 +88,7 @@ func (a *Activities) FinishDeployment(ctx context.Context, d slipway.Deployment)
 	}
 	message := fmt.Sprintf("%s serves %s", d.Target, d.Image.Short())
 	if d.Error != nil {
-		message = d.Error.Message
+		message = gist(d.Error.Message)
 		if d.Source != "" && d.State != slipway.DeploymentNeedsAttention {
 			message += "; " + d.Source + " serves as before"
 		}
@@ -137,4 +138,10 @@ func (a *Activities) publish(ctx context.Context, d slipway.Deployment, kind sli
 	if err != nil {
 		a.Log.Warn("cannot publish event", "kind", kind, "deployment", d.ID, "error", err)
 	}
+}
+
+// gist returns the first line of a failure's text. What follows are a machine's last lines, which the record has.
+func gist(message string) string {
+	first, _, _ := strings.Cut(message, "\n")
+	return first
 }

@@ -90,7 +90,7 @@ func (a *Activities) WatchTarget(ctx context.Context, d slipway.Deployment, base
 	for over := false; ; {
 		if err := a.wrong(ctx, d, base); err != nil {
 			if slipway.CodeOf(err) == slipway.Failed {
-				a.publish(ctx, d, slipway.DeploymentStep, slipway.MessageOf(err), false)
+				a.publish(ctx, d, slipway.DeploymentStep, gist(slipway.MessageOf(err)), false)
 			}
 			return err
 		}
@@ -221,11 +221,7 @@ func (a *Activities) lost(ctx context.Context, group slipway.ServerGroup, base B
 				now += " (" + reason + ")"
 			}
 		}
-		text := fmt.Sprintf("machine %s of %s %s under traffic", id, group.Name, now)
-		if log := check.Log(ctx, a.Provider, id); log != "" {
-			text += "; its last lines:\n" + log
-		}
-		return slipway.Errorf(slipway.Failed, "%s", text)
+		return slipway.Errorf(slipway.Failed, "machine %s of %s %s under traffic%s", id, group.Name, now, check.Tail(ctx, a.Provider, id))
 	}
 	if group.Replaced > base.Replaced {
 		return slipway.Errorf(slipway.Failed, "a machine of %s was replaced under traffic", group.Name)

@@ -45,14 +45,14 @@ func (r *rollout) record(ctx workflow.Context) error {
 func (r *rollout) create(ctx workflow.Context) error {
 	r.d.Deadline = r.d.Started.Add(r.d.Environment.Healthy.Or(defaultHealthy))
 	r.owe(slipway.Undo{Kind: slipway.UndoDestroyGroup, Group: r.d.Target})
-	return r.do(ctx, fmt.Sprintf("creating %s with %d machines", r.d.Target, r.d.Environment.Size.Desired), slowly, nil, acts.CreateTarget)
+	return r.do(ctx, fmt.Sprintf("creating %s with %s", r.d.Target, machines(r.d.Environment.Size.Desired)), slowly, nil, acts.CreateTarget)
 }
 
 // start brings a kept group of workers, which is at size zero, back to its size.
 func (r *rollout) start(ctx workflow.Context) error {
 	r.d.Deadline = r.d.Started.Add(r.d.Environment.Healthy.Or(defaultHealthy))
 	r.owe(slipway.Undo{Kind: slipway.UndoDisableGroup, Group: r.d.Target})
-	return r.do(ctx, fmt.Sprintf("starting the %d machines of %s again", r.d.Environment.Size.Desired, r.d.Target), slowly, nil, acts.StartTarget)
+	return r.do(ctx, fmt.Sprintf("starting %s of %s again", machines(r.d.Environment.Size.Desired), r.d.Target), slowly, nil, acts.StartTarget)
 }
 
 // awaitHealthy waits until all of the target is healthy, for as long as the deployment's deadline allows.
@@ -169,4 +169,11 @@ func orNothing(group string) string {
 		return "nothing, as before"
 	}
 	return group
+}
+
+func machines(n int) string {
+	if n == 1 {
+		return "1 machine"
+	}
+	return fmt.Sprintf("%d machines", n)
 }

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	enums "go.temporal.io/api/enums/v1"
@@ -75,7 +76,11 @@ func Workflow(ctx workflow.Context, d slipway.Deployment) (slipway.Deployment, e
 	}
 	if undone := r.undo(rest); undone != nil {
 		state = slipway.DeploymentNeedsAttention
-		r.d.Error.Message += "; and undoing it failed: " + durable.Error(undone).Message
+		first, rest, more := strings.Cut(r.d.Error.Message, "\n")
+		r.d.Error.Message = first + "; and undoing it failed: " + gist(durable.Error(undone).Message)
+		if more {
+			r.d.Error.Message += "\n" + rest
+		}
 	}
 	r.d.State = state // only now: until it is undone it is under way
 	return r.d, r.finish(rest)

@@ -117,7 +117,7 @@ func (a *Activities) FinishExecution(ctx context.Context, x slipway.Execution) (
 	}
 	message := "shipped " + x.Image.Short()
 	if x.Error != nil {
-		message = x.Error.Message
+		message = gist(x.Error.Message)
 	}
 	a.executionEvent(ctx, x, slipway.ExecutionFinished, message)
 	return x, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/slipway-sh/slipway"
@@ -81,12 +82,12 @@ func (a *Activities) TestImage(ctx context.Context, in BakeInput, image slipway.
 	report := slipway.TestReport{Passed: true, Results: []slipway.TestResult{}}
 	add := func(result slipway.TestResult) {
 		report.Results = append(report.Results, result)
-		message := fmt.Sprintf("%s passed in %s", result.Name, result.Took.Round(time.Millisecond))
+		message := fmt.Sprintf("%s passed in %s", result.Name, took(result.Took))
 		if !result.Passed {
 			report.Passed = false
 			message = fmt.Sprintf("%s failed: %s", result.Name, result.Detail)
 		}
-		a.bakeEvent(ctx, in.Bake, slipway.BakeTest, message, false)
+		a.testEvent(ctx, in.Bake, message, result)
 	}
 	instance, err := a.started(ctx, id, image.Service)
 	switch code := slipway.CodeOf(err); {
@@ -159,7 +160,7 @@ func (a *Activities) FinishBake(ctx context.Context, in BakeInput, out BakeOutco
 	}
 	message := fmt.Sprintf("image %s is ready", b.Image.Short())
 	if b.Error != nil {
-		message = b.Error.Error()
+		message = gist(b.Error.Error())
 	}
 	a.bakeEvent(ctx, b, slipway.BakeFinished, message, true)
 	return b, nil
@@ -182,6 +183,13 @@ func (a *Activities) bakeEvent(ctx context.Context, b slipway.Bake, kind slipway
 	publish(ctx, a.Store, a.Bus, a.Log, e)
 }
 
+func (a *Activities) testEvent(ctx context.Context, b slipway.Bake, message string, result slipway.TestResult) {
+	data, _ := json.Marshal(result) // a TestResult always can be
+	publish(ctx, a.Store, a.Bus, a.Log, slipway.Event{
+		Time: time.Now().UTC(), Kind: slipway.BakeTest, Message: message, Application: b.Application, Execution: b.Execution, Bake: b.ID, Data: data,
+	})
+}
+
 // testMachine returns the ID of the machine a bake's image is tested on: always the same, so that a new try finds it.
 func testMachine(b slipway.Bake) string { return derivedID("i-", "test "+b.ID) }
 
@@ -198,5 +206,32 @@ func layerLine(l slipway.LayerBake) string {
 	if l.Cached {
 		return l.Step + ": cached"
 	}
-	return fmt.Sprintf("%s: built in %s, %.1f MB", l.Step, l.Took.Round(time.Millisecond), float64(l.Size)/1e6)
+	return fmt.Sprintf("%s: built in %s, %s", l.Step, took(l.Took), size(l.Size))
+}
+
+// took says how long something took: "0.6 ms", "41 ms", "1.2 s", "3m12s".
+func took(d time.Duration) string {
+	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+// size says how large a layer is.
+func size(n int64) string {
+	if n < 100_000 {
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
+
+// gist returns the first line of a failure's text. What follows is the end of an output, which the record has.
+func gist(message string) string {
+	first, _, _ := strings.Cut(message, "\n")
+	return first
 }

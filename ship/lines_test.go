@@ -25,3 +25,19 @@ func TestLines(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		400 * time.Microsecond: "0.4 ms", 41 * time.Millisecond: "41 ms", 1234 * time.Millisecond: "1.2 s", 192 * time.Second: "3m12s",
+	} {
+		if got := took(d); got != want {
+			t.Errorf("%s took %q, want %q", d, got, want)
+		}
+	}
+	if got := size(120) + ", " + size(6_100_000); got != "0.1 kB, 6.1 MB" {
+		t.Errorf("sizes %s", got)
+	}
+	if got := gist("cannot run x: exit status 1\nits last lines:\n  no"); got != "cannot run x: exit status 1" {
+		t.Errorf("gist %q", got)
+	}
+}
