@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"go.temporal.io/sdk/worker"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/deploy"
 	"github.com/slipway-sh/slipway/deploy/durable"
@@ -31,9 +34,17 @@ import (
 // survive that.
 const stopGrace = 5 * time.Second
 
+// memory is beyond what slipwayd needs even at work. Nearing it the garbage collector works harder, instead of letting what a busy
+// moment took stay with an idle process. GOMEMLIMIT overrides it.
+const memory = 256 << 20
+
 // run is slipwayd: it puts the parts together, serves until ctx is done, and takes them apart in the opposite order.
 func run(ctx context.Context, o options) (err error) {
 	started := time.Now()
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memory)
+	}
+	worker.SetStickyWorkflowCacheSize(durable.CachedWorkflows)
 	if err := preflight(o.agent); err != nil {
 		return err
 	}
@@ -112,6 +123,11 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 
+	// Now, before anything is baked or deployed, it is certain which layers are in use.
+	if err := prune(ctx, mounts, images, machines); err != nil {
+		o.log.Warn("cannot unmount layers that nothing uses", "error", err)
+	}
+
 	// What was decided about traffic is applied to the machines there are, from now on.
 	controller := traffic.New(traffic.Config{Routes: store, Groups: machines, Router: router, DefaultAddress: o.lbAddress, Log: o.log})
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
@@ -143,6 +159,36 @@ func run(ctx context.Context, o options) (err error) {
 		Store: store, Bus: bus, Blobs: images, Operator: operator, Provider: machines, Pools: router, Log: o.log, Version: o.version,
 	})
 	return serve(ctx, o, api, listeners, started)
+}
+
+// prune unmounts the layers of no machine there is and of no server group, which may be about to launch one.
+func prune(ctx context.Context, mounts *rootfs.Mounts, images *image.Store, machines *local.Provider) error {
+	used := map[slipway.Digest]bool{}
+	instances, err := machines.Instances(ctx)
+	if err != nil {
+		return err
+	}
+	groups, err := machines.ServerGroups(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range instances {
+		used[i.Image] = true
+	}
+	for _, g := range groups {
+		used[g.Image] = true
+	}
+	layers := map[slipway.Digest]bool{}
+	for digest := range used {
+		img, err := images.ReadImage(ctx, digest)
+		if err != nil {
+			return err
+		}
+		for _, l := range img.Layers {
+			layers[l.Digest] = true
+		}
+	}
+	return mounts.Prune(func(digest slipway.Digest) bool { return layers[digest] })
 }
 
 // serve answers the API until ctx is done, then lets requests under way finish for a moment.
