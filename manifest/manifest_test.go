@@ -17,6 +17,45 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
+// TestDocumented checks that the example in the documentation is valid and has every key there is.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/slipway-yaml.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("## Every key once\n\n```yaml\n"))
+	text, _, _ = bytes.Cut(text, []byte("```"))
+	spec, err := Parse("docs/slipway-yaml.md", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := spec.Validate(); err != nil {
+		t.Error(err)
+	}
+	var schema any
+	if err := json.Unmarshal(Schema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	var look func(v any)
+	look = func(v any) {
+		of, _ := v.(map[string]any)
+		for name, v := range of {
+			keys, _ := v.(map[string]any)
+			for key := range keys {
+				if name == "properties" && !bytes.Contains(text, []byte(key+":")) {
+					t.Errorf("docs/slipway-yaml.md does not show the key %s", key)
+				}
+			}
+			look(v)
+			alternatives, _ := v.([]any)
+			for _, v := range alternatives {
+				look(v)
+			}
+		}
+	}
+	look(schema)
+}
+
 // small is the smallest slipway.yaml there is; tests append to it.
 const small = `application: hello
 image:
