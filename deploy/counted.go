@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -13,7 +14,7 @@ type Counted struct {
 	Broken   int64 // of these, left without an answer
 }
 
-// A group may fail a request now and then, as few applications never do: some, and up to this share of its requests.
+// A group may fail a request now and then, as few applications never do: this many, and this share of its requests.
 const (
 	tolerated      = 2
 	toleratedShare = 0.01
@@ -37,10 +38,12 @@ func (c Counted) since(before Counted) Counted {
 	return Counted{Requests: c.Requests - before.Requests, Failed: c.Failed - before.Failed, Broken: c.Broken - before.Broken}
 }
 
-// tolerates reports whether the group that takes over from c's fails no more requests than may be: two, or one in a hundred,
-// or twice the share that c's failed. A version is not blamed for what the one before it did as well.
+// tolerates reports whether the group that takes over from c's fails no more requests than may be: two; or one in a hundred, or twice the
+// share that c's failed, and what chance adds to that, which is much while there are few requests. A version is not blamed
+// for what the one before it did as well.
 func (c Counted) tolerates(now Counted) bool {
-	return now.Failed <= tolerated || float64(now.Failed) <= max(toleratedShare, 2*c.share())*float64(now.Requests)
+	expected := max(toleratedShare, 2*c.share()) * float64(now.Requests)
+	return float64(now.Failed) <= max(tolerated, expected+3*math.Sqrt(expected)) // three standard deviations
 }
 
 // compared says how c's group did, if it failed any, to follow how its successor does.
