@@ -37,19 +37,7 @@ func listen(addresses []string) (listeners []net.Listener, err error) {
 
 func listenOne(address string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		// Whoever held the socket before is gone: the data directory's lock is ours.
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, slipway.Errorf(slipway.Unprepared, "cannot listen on %s: %w", address, err)
-		}
-		l, err := net.Listen("unix", path)
-		if err != nil {
-			return nil, slipway.Errorf(slipway.Unprepared, "cannot listen on %s: %w", address, err)
-		}
-		if err := os.Chmod(path, 0o600); err != nil {
-			l.Close()
-			return nil, slipway.Errorf(slipway.Unprepared, "cannot listen on %s: %w", address, err)
-		}
-		return l, nil
+		return listenUnix(path)
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -64,3 +52,41 @@ func listenOne(address string) (net.Listener, error) {
 	}
 	return l, nil
 }
+
+// listenUnix listens on a socket that only root may connect to. It replaces one that a slipwayd which was killed left behind,
+// but nothing else: two slipwayds may have been given the same path.
+func listenUnix(path string) (net.Listener, error) {
+	fail := func(err error) (net.Listener, error) {
+		return nil, slipway.Errorf(slipway.Unprepared, "cannot listen on unix:%s: %w", path, err)
+	}
+	if len(path) > maxSocketPath {
+		return nil, slipway.Errorf(slipway.Invalid, "cannot listen on unix:%s: the path of a socket has at most %d bytes; choose a shorter one with --listen", path, maxSocketPath)
+	}
+	switch info, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fail(err)
+	case info.Mode().Type() != fs.ModeSocket:
+		return nil, slipway.Errorf(slipway.Refused, "cannot listen on unix:%s: there is something that is no socket", path)
+	default:
+		conn, err := net.Dial("unix", path)
+		if err == nil {
+			conn.Close()
+			return nil, slipway.Errorf(slipway.Conflict, "cannot listen on unix:%s: another process listens there; choose another with --listen", path)
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fail(err)
+		}
+	}
+	// Nobody may connect before the mode is set. This is the whole process's mask; nothing else is under way yet.
+	mask := syscall.Umask(0o177)
+	l, err := net.Listen("unix", path)
+	syscall.Umask(mask)
+	if err != nil {
+		return fail(err)
+	}
+	return l, nil
+}
+
+// maxSocketPath is what fits into a unix socket's address.
+const maxSocketPath = 107
