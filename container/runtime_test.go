@@ -77,6 +77,7 @@ func TestRun(t *testing.T) {
 		{name: "killed", options: container.Options{Args: []string{"/bin/probe", "abort"}, Memory: 64 << 20}, status: 2},
 		{name: "no network", options: container.Options{Args: []string{"/bin/probe", "links"}}, out: "lo\n"},
 		{name: "user", options: container.Options{Args: []string{"/bin/probe", "id"}, UID: 12, GID: 34}, out: "12 34\n"},
+		{name: "no user namespaces", options: container.Options{Args: []string{"/bin/probe", "userns"}}, out: "operation not permitted\n"},
 		{
 			name: "bind mount",
 			options: container.Options{

@@ -48,7 +48,8 @@ func Bind(source, target string, readOnly bool) specs.Mount {
 	return specs.Mount{Type: "bind", Source: source, Destination: target, Options: options}
 }
 
-// Spec returns the runtime's configuration of a container. Its cgroup is the [Runtime]'s to choose.
+// Spec returns the runtime's configuration of a container. The [Runtime] adds its cgroup, and the system calls that its
+// capabilities are good for.
 func Spec(o Options) *specs.Spec {
 	hostname := o.Hostname
 	if o.HostNetwork {

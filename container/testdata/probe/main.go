@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -45,6 +46,8 @@ func main() {
 	case "netns":
 		name, _ := os.Readlink("/proc/self/ns/net")
 		fmt.Println(name)
+	case "userns":
+		fmt.Println(syscall.Unshare(syscall.CLONE_NEWUSER))
 	case "eat": // MiB
 		var held [][]byte
 		for range n {
