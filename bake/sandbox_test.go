@@ -114,7 +114,7 @@ func TestRunFails(t *testing.T) {
 		message      string
 	}{
 		{"status", "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21; do echo line $i; done; printf last >&2; exit 3", nil, slipway.Failed,
-			"cannot run provision/setup.sh: exit status 3; it said last:\n  line 3\n"},
+			"cannot run provision/setup.sh: exit status 3\nits last lines:\n  line 3\n"},
 		{"silent", "exit 4", nil, slipway.Failed, "cannot run provision/setup.sh: exit status 4"},
 		{"endless", "echo begun; while :; do sleep 1000; done", func(r *slipway.RunLayer) { r.Timeout = slipway.Duration(300 * time.Millisecond) }, slipway.DeadlinePast,
 			"cannot run provision/setup.sh: it did not end within 300ms"},

@@ -96,7 +96,7 @@ func startBake(ctx context.Context, o *bakeOptions, c *client.Client, view progr
 	}
 	bake, err := c.Bake(ctx, req)
 	if err != nil {
-		return bake, m, m.Locate(err)
+		return bake, m, accepted(m.Locate(err), "slipway events --application "+m.Spec.Application)
 	}
 	return bake, m, nil
 }
@@ -158,7 +158,7 @@ func bakeOutcome(b slipway.Bake, m *manifest.Manifest) error {
 			}
 		}
 		if b.Tests.Log != "" {
-			text += "\n  the service's last lines:\n    " + strings.ReplaceAll(strings.TrimSpace(b.Tests.Log), "\n", "\n    ")
+			text += "\n  the service's last lines:\n" + indent(indent(strings.TrimSpace(b.Tests.Log)))
 		}
 	}
 	return &outcome{exitBakeFailed, text}
@@ -182,9 +182,12 @@ func baked(b slipway.Bake) string {
 			cached++
 		}
 	}
-	text := fmt.Sprintf("%s: baked %s, %s in %d layers, %d of them cached", b.Application, withDigest(b.Version, b.Image), sizeText(size), len(b.Layers), cached)
+	text := fmt.Sprintf("%s: baked %s, %s in %s", b.Application, withDigest(b.Version, b.Image), sizeText(size), count(len(b.Layers), "layer"))
+	if cached > 0 {
+		text += fmt.Sprintf(" (%d cached)", cached)
+	}
 	if b.Tests != nil && len(b.Tests.Results) > 0 {
-		text += fmt.Sprintf(", %d tests passed", len(b.Tests.Results))
+		text += ", " + count(len(b.Tests.Results), "test") + " passed"
 	}
 	return text + ", after " + seconds(max(b.Finished.Sub(b.Started), time.Duration(0)))
 }

@@ -260,7 +260,7 @@ func TestShip(t *testing.T) {
 	if exit := r.main(t, "ship", "-f", app(t), "--version", "v2"); exit != exitGood {
 		t.Errorf("exit status %d: %s", exit, r.errOut)
 	}
-	wantIn(t, r.out.String(), " uploaded 1 file, 7 B\n", " bake b-1: layer 1: copy hello\n", " deploy d-1: wait for 3 instances\n", "hello: baked v2 (e3b0c44298fc), 2.5 MB in 1 layers, 1 of them cached, after 0.",
+	wantIn(t, r.out.String(), " uploaded 1 file, 7 B\n", " bake b-1: layer 1: copy hello\n", " deploy d-1: wait for 3 instances\n", "hello: baked v2 (e3b0c44298fc), 2.5 MB in 1 layer (1 cached), after 0.",
 		"hello prod: v2 serves 100 % of traffic after 0.90 s\n")
 	wantIn(t, s.posted["POST /v1/executions"], `"version":"v2"`, `"environments":["prod"]`, `"path":"hello"`)
 }
@@ -277,7 +277,7 @@ func TestShipOnTerminal(t *testing.T) {
 	if exit := r.main(t, "ship", "-f", app(t)); exit != exitGood {
 		t.Errorf("exit status %d: %s", exit, r.errOut)
 	}
-	wantIn(t, r.out.String(), "  ✓ uploaded 1 file, 7 B  0.", "  ✓ layer 1: copy hello  0.", "⠋ wait for 3 instances", "  · wait for 3 instances  0.", "  ✓ all traffic is on hello-prod-v002", "\x1b[Khello: baked", "hello prod: v2 serves 100 %")
+	wantIn(t, r.out.String(), "  ✓ uploaded 1 file, 7 B  0.", "  ✓ layer 1: copy hello\n", "⠋ wait for 3 instances", "  · wait for 3 instances  0.", "  ✓ all traffic is on hello-prod-v002", "\x1b[Khello: baked", "hello prod: v2 serves 100 %")
 	if strings.Contains(r.out.String(), green) {
 		t.Error("coloured in spite of NO_COLOR")
 	}
@@ -326,16 +326,16 @@ func TestShipFailures(t *testing.T) {
 			s.deployment.Error = slipway.Errorf(slipway.Failed, "cannot get 3 healthy instances: exit status 1")
 			s.finishDeployment(slipway.DeploymentRolledBack)
 			s.execution.State = slipway.ExecutionFailed
-		}, exitRolledBack, []string{"slipway: hello prod: d-1 failed and was rolled back, hello-prod-v001 serves as before: cannot get 3 healthy instances: exit status 1\n"}},
+		}, exitRolledBack, []string{"slipway: hello prod: d-1 failed and was rolled back; hello-prod-v001 serves as before\n  cannot get 3 healthy instances: exit status 1\n"}},
 		"aborted": {func(s *fake) {
 			s.finishDeployment(slipway.DeploymentAborted)
 			s.execution.State = slipway.ExecutionAborted
-		}, exitAborted, []string{"slipway: hello prod: d-1 was aborted, hello-prod-v001 serves"}},
+		}, exitAborted, []string{"slipway: hello prod: d-1 was aborted; hello-prod-v001 serves"}},
 		"needs attention": {func(s *fake) {
 			s.deployment.Undo = []slipway.Undo{{Kind: slipway.UndoDestroyGroup, Group: "hello-prod-v002"}}
 			s.finishDeployment(slipway.DeploymentNeedsAttention)
 			s.execution.State = slipway.ExecutionFailed
-		}, exitAttention, []string{"could not be undone, look at it now", "\n  still to undo: destroy_group hello-prod-v002\n"}},
+		}, exitAttention, []string{"could not be undone; look at it now", "\n  still to undo: destroy_group hello-prod-v002\n"}},
 		"for another reason": {func(s *fake) {
 			s.finishDeployment(slipway.DeploymentSucceeded)
 			s.execution.State, s.execution.Error = slipway.ExecutionFailed, slipway.Errorf(slipway.Conflict, "cannot deploy: d-0 is under way")
@@ -520,5 +520,38 @@ func TestWords(t *testing.T) {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// Whoever asks for work and gets no answer is told that it may go on, and how to find out.
+func TestUnanswered(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		see  string
+	}{
+		{[]string{"bake", "-f", app(t)}, "slipway events --application hello"},
+		{[]string{"ship", "-f", app(t)}, "slipway events --application hello"},
+		{[]string{"deploy", "hello", "prod", "v2"}, "slipway deployments hello prod"},
+		{[]string{"rollback", "hello", "prod"}, "slipway deployments hello prod"},
+	} {
+		t.Run(c.args[0], func(t *testing.T) {
+			s := newFake()
+			r := newRun(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if strings.HasPrefix(req.URL.Path, "/v1/blobs/") {
+					s.ServeHTTP(w, req)
+					return
+				}
+				panic(http.ErrAbortHandler) // dies before it answers
+			}))
+			if exit := r.main(t, c.args...); exit != exitUnreachable {
+				t.Errorf("exit status %d", exit)
+			}
+			wantIn(t, r.errOut.String(), "it went away before it answered", "it is not known whether slipwayd accepted the work", c.see)
+		})
+	}
+	r := newRun(t, newFake())
+	r.f.Env = func(string) string { return "unix:" + filepath.Join(t.TempDir(), "none.sock") }
+	if exit := r.main(t, "rollback", "hello", "prod"); exit != exitUnreachable || strings.Contains(r.errOut.String(), "not known") {
+		t.Errorf("exit status %d, %s", exit, r.errOut)
 	}
 }

@@ -78,16 +78,16 @@ func deployRun(ctx context.Context, o *deployOptions) error {
 	if o.dryRun {
 		return dryRun(ctx, o.f, c, req)
 	}
-	return startAndWait(ctx, o.f, c, o.wait, func(ctx context.Context) (slipway.Deployment, error) { return c.Deploy(ctx, req) })
+	return startAndWait(ctx, o.f, c, o.cluster, o.wait, func(ctx context.Context) (slipway.Deployment, error) { return c.Deploy(ctx, req) })
 }
 
 // startAndWait starts a deployment, waits for it as the flags say, and prints how it ended.
-func startAndWait(ctx context.Context, f *Factory, c *client.Client, flags waitFlags, start func(context.Context) (slipway.Deployment, error)) error {
+func startAndWait(ctx context.Context, f *Factory, c *client.Client, cluster slipway.Cluster, flags waitFlags, start func(context.Context) (slipway.Deployment, error)) error {
 	startCtx, stop := f.interruptible(ctx)
 	d, err := start(startCtx)
 	stop()
 	if err != nil {
-		return err
+		return accepted(err, "slipway deployments "+cluster.Application+" "+cluster.Environment)
 	}
 	if flags.noWait {
 		return f.printID(d.ID, d)
@@ -111,7 +111,7 @@ func (f *Factory) deploymentEnd(ctx context.Context, c *client.Client, d slipway
 	where := d.Cluster.Application + " " + d.Cluster.Environment
 	why := ""
 	if d.Error != nil {
-		why = ": " + d.Error.Error()
+		why = "\n" + indent(d.Error.Error())
 	}
 	source := "nothing served before"
 	if d.Source != "" {
@@ -129,11 +129,11 @@ func (f *Factory) deploymentEnd(ctx context.Context, c *client.Client, d slipway
 		_, err := fmt.Fprintln(f.Out, deployed(where, name, d))
 		return err
 	case slipway.DeploymentRolledBack:
-		return &outcome{exitRolledBack, fmt.Sprintf("%s: %s failed and was rolled back, %s%s", where, d.ID, source, why)}
+		return &outcome{exitRolledBack, fmt.Sprintf("%s: %s failed and was rolled back; %s%s", where, d.ID, source, why)}
 	case slipway.DeploymentAborted:
-		return &outcome{exitAborted, fmt.Sprintf("%s: %s was aborted, %s", where, d.ID, source)}
+		return &outcome{exitAborted, fmt.Sprintf("%s: %s was aborted; %s", where, d.ID, source)}
 	case slipway.DeploymentNeedsAttention:
-		text := fmt.Sprintf("%s: %s failed and could not be undone, look at it now%s", where, d.ID, why)
+		text := fmt.Sprintf("%s: %s failed and could not be undone; look at it now%s", where, d.ID, why)
 		for _, u := range d.Undo {
 			text += fmt.Sprintf("\n  still to undo: %s %s", u.Kind, u.Group)
 		}

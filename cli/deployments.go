@@ -68,6 +68,9 @@ func deploymentsRun(ctx context.Context, o *deploymentsOptions) error {
 			note = d.Step
 		case d.Error != nil:
 			note, _, _ = strings.Cut(d.Error.Message, "\n")
+			if what, why, ok := strings.Cut(note, ": "); ok && strings.HasPrefix(what, "cannot ") { // which the other columns say
+				note = why
+			}
 		}
 		end := d.Finished
 		if end.IsZero() {

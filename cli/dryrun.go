@@ -53,9 +53,9 @@ func dryRun(ctx context.Context, f *Factory, c *client.Client, req slipway.Deplo
 	if lb := p.Environment.LoadBalancer; lb != nil {
 		balancer = fmt.Sprintf("load balancer on port %d", lb.Port)
 	}
-	_, err = fmt.Fprintf(f.Out, "dry run: nothing is changed\n  from      %s\n  to        a new server group of %s\n  size      %d instances (min %d, max %d)\n  strategy  %s, watched for %s, %d old groups kept\n  traffic   %s\n",
+	_, err = fmt.Fprintf(f.Out, "dry run: nothing is changed\n  from      %s\n  to        a new server group of %s\n  size      %s (min %d, max %d)\n  strategy  %s, watched for %s, %s kept\n  traffic   %s\n",
 		cmp.Or(p.Source, "nothing: it is the first deployment"), withDigest(p.Image.Version, p.Image.Digest),
-		size.Desired, size.Min, size.Max, p.Environment.Strategy.Name(), p.Environment.Strategy.Watch(), p.Environment.Strategy.Keep(), balancer)
+		count(size.Desired, "machine"), size.Min, size.Max, p.Environment.Strategy.Name(), p.Environment.Strategy.Watch(), count(p.Environment.Strategy.Keep(), "old group"), balancer)
 	return err
 }
 

@@ -39,7 +39,7 @@ deployment or a whole ship ends with what came of it.
   6    it was aborted, and undone
   7    the bake or a test of the image failed: there is nothing to deploy
   8    the deployment failed and could not be undone: a person must look
-  9    slipwayd cannot be reached
+  9    slipwayd cannot be reached, or went away before it answered
   130  interrupted by Ctrl-C or SIGTERM; work that slipwayd has accepted goes on
 
 With --no-wait, 0 means that slipwayd has accepted the work.`

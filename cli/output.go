@@ -92,6 +92,19 @@ func withDigest(version string, d slipway.Digest) string {
 	return version + " (" + d.Short() + ")"
 }
 
+// count returns "1 layer", "3 layers".
+func count[N int | int64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// indent moves every line of text two blanks to the right.
+func indent(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
+}
+
 func orDash(s string) string {
 	if s == "" {
 		return "-"

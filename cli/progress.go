@@ -81,11 +81,7 @@ func subject(e slipway.Event) string {
 }
 
 func uploaded(u client.Upload) string {
-	what := fmt.Sprintf("%d files", u.Files)
-	if u.FilesTotal == 1 {
-		what = "1 file"
-	}
-	return fmt.Sprintf("uploaded %s, %s", what, sizeText(u.Bytes))
+	return fmt.Sprintf("uploaded %s, %s", count(u.Files, "file"), sizeText(u.Bytes))
 }
 
 // live draws finished steps as lines that stay, and the current step, with a spinner and its time, as a line that changes.
@@ -157,13 +153,11 @@ func (l *live) event(e slipway.Event) {
 	case slipway.BakeStarted, slipway.DeploymentStep, slipway.DeploymentStarted, slipway.ExecutionStarted, slipway.AbortRequested:
 		l.finish(neutral, e.Time) // a step that is over need not have gone well: the next may be to undo it
 		l.current = e.Message
-	case slipway.BakeLayer: // that one is done, and the next under way
-		l.current = e.Message
-		l.finish(good, e.Time)
+	case slipway.BakeLayer: // that one is done, and the next under way; the message has the time
+		l.result(good, e)
 		l.current = "baking"
-	case slipway.BakeTest: // its message says whether it passed
-		l.current = e.Message
-		l.finish(neutral, e.Time)
+	case slipway.BakeTest:
+		l.result(verdict(e), e)
 		l.current = "testing"
 	case slipway.DeploymentShifted:
 		l.finish(neutral, e.Time)
@@ -188,6 +182,20 @@ func succeeded(e slipway.Event) bool {
 		State slipway.BakeState `json:"state"`
 	}
 	return json.Unmarshal(e.Data, &record) == nil && record.State == slipway.BakeSucceeded
+}
+
+// verdict reads from the result in the event of a test whether that passed.
+func verdict(e slipway.Event) sign {
+	var result struct {
+		Passed *bool `json:"passed"`
+	}
+	switch {
+	case json.Unmarshal(e.Data, &result) != nil || result.Passed == nil:
+		return neutral
+	case *result.Passed:
+		return good
+	}
+	return bad
 }
 
 func (l *live) upload(u client.Upload) {
@@ -225,6 +233,12 @@ func (l *live) finish(s sign, at time.Time) {
 		l.line("  " + l.paint(s.colour, s.text) + " " + l.current + "  " + l.paint(dim, seconds(max(at.Sub(l.since), 0))))
 	}
 	l.current, l.detail, l.since = "", "", at
+}
+
+// result replaces the current step by a line that stays.
+func (l *live) result(s sign, e slipway.Event) {
+	l.line("  " + l.paint(s.colour, s.text) + " " + e.Message)
+	l.current, l.detail, l.since = "", "", e.Time
 }
 
 // line prints a line above the current step.

@@ -53,5 +53,5 @@ func rollbackRun(ctx context.Context, o *rollbackOptions) error {
 		return err
 	}
 	defer c.Close()
-	return startAndWait(ctx, o.f, c, o.wait, func(ctx context.Context) (slipway.Deployment, error) { return c.Rollback(ctx, req) })
+	return startAndWait(ctx, o.f, c, o.cluster, o.wait, func(ctx context.Context) (slipway.Deployment, error) { return c.Rollback(ctx, req) })
 }

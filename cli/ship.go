@@ -94,7 +94,7 @@ func startShip(ctx context.Context, o *shipOptions, c *client.Client, view progr
 	}
 	x, err := c.Ship(ctx, slipway.ShipRequest{BakeRequest: req, Environments: environments})
 	if err != nil {
-		return x, m, m.Locate(err)
+		return x, m, accepted(m.Locate(err), "slipway events --application "+m.Spec.Application)
 	}
 	return x, m, nil
 }

@@ -125,11 +125,11 @@ func (f *Factory) clusterStatuses(all []slipway.ClusterStatus, names labels) err
 func (f *Factory) clusterStatus(s slipway.ClusterStatus, names labels) error {
 	fmt.Fprintf(f.Out, "%s %s\n", s.Cluster.Application, s.Cluster.Environment)
 	if s.Pool != nil {
-		fmt.Fprintf(f.Out, "load balancer    %s:%d, %d requests\n", s.Pool.Address, s.Pool.Port, s.Pool.Requests)
+		fmt.Fprintf(f.Out, "load balancer    %s:%d, %s\n", s.Pool.Address, s.Pool.Port, count(s.Pool.Requests, "request"))
 	}
 	fmt.Fprintf(f.Out, "last deployment  %s\n", lastDeployment(s))
 	if s.Deployment != nil && s.Deployment.Error != nil {
-		fmt.Fprintf(f.Out, "                 %s\n", s.Deployment.Error.Error())
+		fmt.Fprintf(f.Out, "                 %s\n", strings.ReplaceAll(s.Deployment.Error.Error(), "\n", "\n                 "))
 	}
 	fmt.Fprintln(f.Out)
 	var rows [][]string

@@ -73,8 +73,8 @@ func validateRun(ctx context.Context, o *validateOptions) error {
 	for _, e := range entries {
 		size += e.Size
 	}
-	_, err = fmt.Fprintf(o.f.Out, "%s is valid: %s from %s, %d layers of %s, %d tests, environments: %s\n", o.file, m.Spec.Application, m.Spec.Image.From,
-		len(m.Spec.Image.Layers), sizeText(size), len(m.Spec.Image.Tests), orDash(environmentsOf(m.Spec)))
+	_, err = fmt.Fprintf(o.f.Out, "%s is valid: %s from %s, %s with %s of files, %s, environments: %s\n", o.file, m.Spec.Application, m.Spec.Image.From,
+		count(len(m.Spec.Image.Layers), "layer"), sizeText(size), count(len(m.Spec.Image.Tests), "test"), orDash(environmentsOf(m.Spec)))
 	return err
 }
 

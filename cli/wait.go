@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -38,6 +39,20 @@ func (w *waitFlags) check() error {
 		return nil
 	}
 	return usageError{fmt.Errorf("cannot use --on-interrupt=%s: want ask, detach or abort", w.interrupt)}
+}
+
+// accepted returns the error of a request to start work. If it got no answer, slipwayd may have accepted the work all the same, and
+// see is the command that shows whether it did.
+func accepted(err error, see string) error {
+	unsure := "it is not known whether slipwayd accepted the work; find out with: " + see
+	var e *slipway.Error
+	switch {
+	case errors.Is(err, errInterrupted):
+		return &outcome{exitDetached, "interrupted before slipwayd answered: " + unsure}
+	case errors.Is(err, client.ErrUnanswered) && errors.As(err, &e):
+		return slipway.Errorf(e.Code, "%w; %s", err, unsure)
+	}
+	return err
 }
 
 // waiter waits for work that slipwayd does, and shows it.

@@ -139,6 +139,10 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 	return nil, problem(res)
 }
 
+// ErrUnanswered is in the chain of an Unavailable error if slipwayd was reached but went away before it answered: what was asked for
+// may have been accepted.
+var ErrUnanswered = errors.New("it went away before it answered")
+
 // unreachable returns err, why a request got no answer, as an Unavailable error; or ctx's own error.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -147,6 +151,10 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
+	}
+	var dial *net.OpError
+	if !errors.As(err, &dial) || dial.Op != "dial" {
+		return slipway.Errorf(slipway.Unavailable, "cannot get an answer of slipwayd at %s: %w (%v)", c.server, ErrUnanswered, err)
 	}
 	return slipway.Errorf(slipway.Unavailable, "cannot reach slipwayd at %s: %w; start it with `slipwayd`, or say where it is with --server or SLIPWAY_SERVER", c.server, err)
 }

@@ -92,7 +92,7 @@ func (a *Activities) TestImage(ctx context.Context, in BakeInput, image slipway.
 	instance, err := a.started(ctx, id, image.Service)
 	switch code := slipway.CodeOf(err); {
 	case code == slipway.Failed || code == slipway.DeadlinePast:
-		add(slipway.TestResult{Name: "start", Detail: slipway.MessageOf(err), Took: time.Since(start)})
+		add(slipway.TestResult{Name: "start", Detail: gist(slipway.MessageOf(err)), Took: time.Since(start)})
 	case err != nil:
 		return slipway.TestReport{}, err
 	default:

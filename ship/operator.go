@@ -296,8 +296,7 @@ func running(ctx context.Context, t Temporal, workflow string) (id, run string, 
 }
 
 func occupied(d slipway.Deployment, by string) *slipway.Error {
-	return slipway.Errorf(slipway.Conflict, "cannot deploy %s to %s: deployment %s is under way; abort it with `slipway abort %s` or wait",
-		d.Cluster.Application, d.Cluster.Environment, by, by)
+	return slipway.Errorf(slipway.Conflict, "cannot %s: %s is under way; abort it with `slipway abort %s` or wait", deploy.What(d), by, by)
 }
 
 func isNotFound(err error) bool {

@@ -199,8 +199,8 @@ func TestOperator(t *testing.T) {
 	if slipway.CodeOf(err) != slipway.Conflict || !strings.Contains(err.Error(), running.ID) {
 		t.Errorf("second deployment: %v", err)
 	}
-	if _, err := y.Rollback(ctx, slipway.RollbackRequest{Cluster: prod}); err == nil {
-		t.Error("a rollback while a deployment is under way was accepted")
+	if _, err := y.Rollback(ctx, slipway.RollbackRequest{Cluster: prod}); slipway.CodeOf(err) != slipway.Conflict || !strings.HasPrefix(slipway.MessageOf(err), "cannot roll shop back in prod: d-") {
+		t.Errorf("a rollback while a deployment is under way: %v", err)
 	}
 	if all, err := y.store.Deployments(ctx, prod, 0); err != nil || len(all) != 2 {
 		t.Errorf("%d deployments, %v", len(all), err)
