@@ -25,7 +25,8 @@ func newAbort(f *Factory, runF func(context.Context, *abortOptions) error) *cobr
 		Long: `End a bake (b-…), a deployment (d-…) or a whole ship (x-…) and undo what it did. It returns when
 slipwayd has recorded the wish; "slipway events --follow" shows it come true. Work that is over
 already is left as it is.`,
-		Args: cobra.ExactArgs(1),
+		Example: `  slipway abort d-44bbgrolax`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.id = args[0]
 			if runF != nil {

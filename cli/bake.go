@@ -32,6 +32,8 @@ func newBake(f *Factory, runF func(context.Context, *bakeOptions) error) *cobra.
 image and test that on a real machine. Only an image that passes can be deployed.
 
 --json prints the bake as it ended, and nothing before.`,
+		Example: `  slipway bake
+  slipway bake --file app/slipway.yaml --version "$CI_COMMIT_TAG"`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if runF != nil {

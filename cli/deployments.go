@@ -22,7 +22,10 @@ func newDeployments(f *Factory, runF func(context.Context, *deploymentsOptions) 
 	c := &cobra.Command{
 		Use:   "deployments [APPLICATION [ENVIRONMENT]]",
 		Short: "Deployments and rollbacks, newest first",
-		Args:  cobra.MaximumNArgs(2),
+		Long: `List deployments and rollbacks, the newest first. NOTE is what one does now, or why it failed; the
+whole reason is in --json.`,
+		Example: "  slipway deployments hello prod --limit 5",
+		Args:    cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.cluster = clusterOf(args)
 			if runF != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,8 @@ func newEvents(f *Factory, runF func(context.Context, *eventsOptions) error) *co
 is restarted meanwhile.
 
 --json prints one event a line.`,
+		Example: `  slipway events --follow --application hello
+  slipway events --deployment d-44bbgrolax --json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if runF != nil {
@@ -86,6 +89,6 @@ func (f *Factory) printEvent(e slipway.Event) error {
 		_, err = fmt.Fprintf(f.Out, "%s\n", b)
 		return err
 	}
-	_, err := fmt.Fprintf(f.Out, "%d  %s  %-19s  %s: %s\n", e.Seq, e.Time.Local().Format("2006-01-02 15:04:05.000"), e.Kind, subject(e), e.Message)
+	_, err := fmt.Fprintf(f.Out, "%d  %s  %-19s  %s: %s\n", e.Seq, e.Time.Local().Format("2006-01-02 15:04:05.000"), e.Kind, subject(e), strings.ReplaceAll(e.Message, "\n", "\n    "))
 	return err
 }

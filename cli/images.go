@@ -20,7 +20,10 @@ func newImages(f *Factory, runF func(context.Context, *imagesOptions) error) *co
 	c := &cobra.Command{
 		Use:   "images [APPLICATION]",
 		Short: "Images, newest first",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `List images, the newest first. Only one that is ready can be deployed: by its version, by its digest,
+or by at least six of the digest's first digits.`,
+		Example: "  slipway images hello",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.application = clusterOf(args).Application
 			if runF != nil {

@@ -20,7 +20,10 @@ func newInstances(f *Factory, runF func(context.Context, *instancesOptions) erro
 	return &cobra.Command{
 		Use:   "instances [APPLICATION [ENVIRONMENT]]",
 		Short: "Machines, as they are now",
-		Args:  cobra.MaximumNArgs(2),
+		Long: `List machines, as they are now: those of server groups that serve, of groups kept for a rollback, and
+those that images are being tested on. REASON says why one is not healthy.`,
+		Example: "  slipway instances hello prod",
+		Args:    cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.cluster = clusterOf(args)
 			if runF != nil {

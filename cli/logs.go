@@ -25,6 +25,8 @@ func newLogs(f *Factory, runF func(context.Context, *logsOptions) error) *cobra.
 for a while.
 
 --json prints an object {"line": …} for every line.`,
+		Example: `  slipway instances hello prod          which machines there are
+  slipway logs i-4fa25ba751 --follow`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.instance = args[0]

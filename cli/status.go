@@ -25,6 +25,8 @@ func newStatus(f *Factory, runF func(context.Context, *statusOptions) error) *co
 groups. TRAFFIC is what the load balancer itself says.
 
 --json prints a list of cluster statuses, or the one of APPLICATION ENVIRONMENT.`,
+		Example: `  slipway status
+  slipway status hello prod`,
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.cluster = clusterOf(args)

@@ -24,6 +24,9 @@ func newValidate(f *Factory, runF func(context.Context, *validateOptions) error)
 		Short: "Check slipway.yaml, without slipwayd",
 		Long: `Check slipway.yaml, and that the files it names are there. slipwayd is not needed.
 Every mistake is printed with its line and column. --json prints the file as the API takes it.`,
+		Example: `  slipway validate
+  slipway validate --context            what a bake would send
+  slipway validate --schema >slipway.schema.json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if runF != nil {

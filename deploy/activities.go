@@ -69,7 +69,7 @@ func (a *Activities) RecordSource(ctx context.Context, d slipway.Deployment) (Be
 	if err := a.Store.PutDeployment(ctx, d); err != nil {
 		return Begun{}, err
 	}
-	a.publish(ctx, d, slipway.DeploymentStarted, fmt.Sprintf("%s: %s by %s", d.Target, d.Image.Short(), d.Environment.Strategy.Name()), true)
+	a.publish(ctx, d, slipway.DeploymentStarted, opening(d), true)
 	return Begun{Deployment: d, Route: route}, nil
 }
 
@@ -138,6 +138,17 @@ func (a *Activities) publish(ctx context.Context, d slipway.Deployment, kind sli
 	if err != nil {
 		a.Log.Warn("cannot publish event", "kind", kind, "deployment", d.ID, "error", err)
 	}
+}
+
+// opening says what a deployment is about to do.
+func opening(d slipway.Deployment) string {
+	switch {
+	case d.Kind == slipway.KindRollback:
+		return fmt.Sprintf("rolling back from %s to %s, image %s", orNothing(d.Source), d.Target, d.Image.Short())
+	case d.Source == "":
+		return fmt.Sprintf("%s is the first, image %s", d.Target, d.Image.Short())
+	}
+	return fmt.Sprintf("moving from %s to %s, image %s, by %s", d.Source, d.Target, d.Image.Short(), d.Environment.Strategy.Name())
 }
 
 // gist returns the first line of a failure's text. What follows are a machine's last lines, which the record has.
