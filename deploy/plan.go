@@ -80,7 +80,7 @@ func PlanRollback(ctx context.Context, store slipway.Store, provider slipway.Pro
 	cluster := req.Cluster
 	refuse := func(format string, args ...any) (slipway.Deployment, error) {
 		e := slipway.Errorf(slipway.Refused, format, args...)
-		e.Message = "cannot roll " + cluster.Application + " back in " + cluster.Environment + ": " + e.Message
+		e.Message = "cannot " + What(slipway.Deployment{Kind: slipway.KindRollback, Cluster: cluster}) + ": " + e.Message
 		return slipway.Deployment{}, e
 	}
 	now, _, err := serving(ctx, store, cluster)

@@ -69,10 +69,10 @@ func Workflow(ctx workflow.Context, d slipway.Deployment) (slipway.Deployment, e
 	switch {
 	case err == nil:
 	case ctx.Err() != nil && temporal.IsCanceledError(err):
-		state, r.d.Error = slipway.DeploymentAborted, slipway.Errorf(slipway.ClosedByAbort, "%s was aborted", r.what())
+		state, r.d.Error = slipway.DeploymentAborted, slipway.Errorf(slipway.ClosedByAbort, "%s was aborted", What(d))
 	default:
 		state, r.d.Error = slipway.DeploymentRolledBack, durable.Error(err)
-		r.d.Error.Message = "cannot " + r.what() + ": " + r.d.Error.Message
+		r.d.Error.Message = "cannot " + What(d) + ": " + r.d.Error.Message
 	}
 	if undone := r.undo(rest); undone != nil {
 		state = slipway.DeploymentNeedsAttention
@@ -102,10 +102,10 @@ func (r *rollout) run(ctx workflow.Context) error {
 	}
 }
 
-// what returns what is done, to follow "cannot".
-func (r *rollout) what() string {
-	if r.d.Kind == slipway.KindRollback {
-		return fmt.Sprintf("roll %s back in %s", r.d.Cluster.Application, r.d.Cluster.Environment)
+// What returns what d does, to follow "cannot".
+func What(d slipway.Deployment) string {
+	if d.Kind == slipway.KindRollback {
+		return fmt.Sprintf("roll %s back in %s", d.Cluster.Application, d.Cluster.Environment)
 	}
-	return fmt.Sprintf("deploy %s to %s", r.d.Cluster.Application, r.d.Cluster.Environment)
+	return fmt.Sprintf("deploy %s to %s", d.Cluster.Application, d.Cluster.Environment)
 }

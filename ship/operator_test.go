@@ -199,7 +199,7 @@ func TestOperator(t *testing.T) {
 	if slipway.CodeOf(err) != slipway.Conflict || !strings.Contains(err.Error(), running.ID) {
 		t.Errorf("second deployment: %v", err)
 	}
-	if _, err := y.Rollback(ctx, slipway.RollbackRequest{Cluster: prod}); slipway.CodeOf(err) != slipway.Conflict || !strings.HasPrefix(slipway.MessageOf(err), "cannot roll shop back in prod: d-") {
+	if _, err := y.Rollback(ctx, slipway.RollbackRequest{Cluster: prod}); slipway.CodeOf(err) != slipway.Conflict || !strings.HasPrefix(slipway.MessageOf(err), "cannot roll hello back in prod: d-") {
 		t.Errorf("a rollback while a deployment is under way: %v", err)
 	}
 	if all, err := y.store.Deployments(ctx, prod, 0); err != nil || len(all) != 2 {

@@ -308,7 +308,7 @@ func counters(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	s.until("the failure is counted", func(p slipway.PoolStatus) bool { return p.Targets[0].Failed == 1 })
+	s.until("the failure is counted", func(p slipway.PoolStatus) bool { return p.Targets[0].Failed == 1 && p.Targets[0].Broken == 0 })
 }
 
 func modes(t *testing.T, s *suite) {
