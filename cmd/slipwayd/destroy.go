@@ -50,6 +50,13 @@ func destroy(ctx context.Context, o options, yes bool, out io.Writer) error {
 	}
 	defer lock.Unlock()
 
+	if !yes {
+		groups, instances, err := local.Recorded(o.path("local"))
+		if err == nil {
+			describe(out, o.data, groups, instances)
+		}
+		return err
+	}
 	images, err := image.Open(o.path("images"))
 	if err != nil {
 		return err
@@ -64,10 +71,7 @@ func destroy(ctx context.Context, o options, yes bool, out io.Writer) error {
 		return errors.Join(err, bounded(machines.Close))
 	}
 	instances, err := machines.Instances(ctx)
-	if err != nil || !yes {
-		if err == nil {
-			describe(out, o.data, groups, instances)
-		}
+	if err != nil {
 		return errors.Join(err, bounded(machines.Close))
 	}
 

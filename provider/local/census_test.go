@@ -21,11 +21,7 @@ type census struct {
 
 func (h *host) census(t *testing.T) census {
 	t.Helper()
-	local := filepath.Join(h.dir, "local")
-	hash := func(s string) string {
-		sum := sha256.Sum256([]byte(s))
-		return hex.EncodeToString(sum[:])
-	}
+	local, pins, bridge, group := h.names()
 	count := func(dir string) int {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !os.IsNotExist(err) {
@@ -33,7 +29,6 @@ func (h *host) census(t *testing.T) census {
 		}
 		return len(entries)
 	}
-	pins, group := filepath.Join("/run/slipway", hash(local)[:10]), "slipway-"+hash(filepath.Join(local, "runc"))[:10]
 	c := census{namespaces: count(pins), machines: count(filepath.Join(local, "machines")), containers: count(filepath.Join(local, "runc")), files: count("/proc/self/fd")}
 	info, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -45,7 +40,7 @@ func (h *host) census(t *testing.T) census {
 		t.Fatal(err)
 	}
 	for _, l := range links {
-		if strings.HasPrefix(l.Name, "sw"+hash(local)[:7]) {
+		if strings.HasPrefix(l.Name, bridge) {
 			c.links++
 		}
 	}
@@ -71,6 +66,16 @@ func (h *host) census(t *testing.T) census {
 		}
 	}
 	return c
+}
+
+// names returns the provider's directory and what is named after it on the host.
+func (h *host) names() (local, pins, bridge, group string) {
+	local = filepath.Join(h.dir, "local")
+	hash := func(s string) string {
+		sum := sha256.Sum256([]byte(s))
+		return hex.EncodeToString(sum[:])
+	}
+	return local, filepath.Join("/run/slipway", hash(local)[:10]), "sw" + hash(local)[:7], "slipway-" + hash(filepath.Join(local, "runc"))[:10]
 }
 
 // becomes waits until the census is want.

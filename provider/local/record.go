@@ -107,6 +107,31 @@ func (r records) groups() ([]groupRecord, error) {
 	return groups, nil
 }
 
+// Recorded returns the server groups and the instances that a provider of dir has on record, whether they run or not; none
+// where there never was a provider. It changes nothing.
+func Recorded(dir string) ([]slipway.ServerGroup, []slipway.Instance, error) {
+	r := records{dir: dir}
+	groups, gerr := r.groups()
+	machines, _, merr := r.machines()
+	for _, err := range []error{gerr, merr} {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, err
+		}
+	}
+	var instances []slipway.Instance
+	of := map[string][]slipway.Instance{}
+	for _, m := range machines {
+		i := slipway.Instance{ID: m.ID, Group: m.Group, Image: m.Image, Port: m.Service.Port, Started: m.Created}
+		instances = append(instances, i)
+		of[m.Group] = append(of[m.Group], i)
+	}
+	var views []slipway.ServerGroup
+	for _, g := range groups {
+		views = append(views, slipway.ServerGroup{ServerGroupSpec: g.ServerGroupSpec, Created: g.Created, Replaced: g.Replaced, Instances: of[g.Name]})
+	}
+	return views, instances, nil
+}
+
 // machines returns the recorded machines, and the IDs of directories without a record.
 func (r records) machines() (machines []machineRecord, unknown []string, err error) {
 	entries, err := os.ReadDir(filepath.Join(r.dir, "machines"))

@@ -10,10 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netlink"
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/image"
@@ -85,6 +89,90 @@ func TestMachinesOutliveTheProvider(t *testing.T) {
 	p = h.open(t)
 	h.settled(t, p, spec.Name, 2, func(g slipway.ServerGroup) bool { return g.Replaced == 1 })
 	wipe(t, p)
+}
+
+// TestHostRestart takes away everything that a restart of the host takes away. Of machines only records are left then.
+func TestHostRestart(t *testing.T) {
+	h := newHost(t)
+	p := h.open(t)
+	spec := h.group("hello-test-v001", 2)
+	if err := p.EnsureServerGroup(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	before := h.settled(t, p, spec.Name, 2, func(slipway.ServerGroup) bool { return true })
+	if _, err := p.Launch(t.Context(), h.machine("t-one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.restart(t)
+
+	groups, instances, err := local.Recorded(filepath.Join(h.dir, "local"))
+	if err != nil || len(groups) != 1 || groups[0].Name != spec.Name || len(groups[0].Instances) != 2 || len(instances) != 3 {
+		t.Errorf("on record are %+v and %+v, %v", groups, instances, err)
+	}
+	p = h.open(t)
+	after := h.settled(t, p, spec.Name, 2, func(g slipway.ServerGroup) bool { return g.Replaced == 2 })
+	for _, i := range after.Instances {
+		answer(t, fmt.Sprintf("http://%s:%d/healthz", i.Address, i.Port))
+		for _, old := range before.Instances {
+			if i.ID == old.ID {
+				t.Errorf("instance %s is still there", i.ID)
+			}
+		}
+	}
+	if i, err := p.Instance(t.Context(), "t-one"); err != nil || i.State != slipway.InstanceDead {
+		t.Errorf("the throw-away: %+v, %v; want it dead", i, err)
+	}
+	wipe(t, p)
+}
+
+// restart ends every process of the data directory and removes its mounts, network and cgroups.
+func (h *host) restart(t *testing.T) {
+	t.Helper()
+	machines, err := os.ReadDir(filepath.Join(h.dir, "local", "machines"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range machines {
+		if err := syscall.Kill(h.pid(t, m.Name()), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "all processes are gone", func() bool { return h.census(t).processes == 0 })
+	_, pins, bridge, group := h.names()
+	links, err := netlink.LinkList()
+	errs := []error{err}
+	for _, l := range links {
+		if strings.HasPrefix(l.Attrs().Name, bridge) {
+			errs = append(errs, netlink.LinkDel(l))
+		}
+	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	errs = append(errs, err)
+	for _, line := range slices.Backward(strings.Split(strings.TrimSpace(string(table)), "\n")) {
+		if at := strings.Fields(line)[4]; strings.HasPrefix(at, h.dir+"/") || strings.HasPrefix(at, pins+"/") {
+			errs = append(errs, syscall.Unmount(at, syscall.MNT_DETACH))
+		}
+	}
+	errs = append(errs, os.RemoveAll(pins))
+	for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} { // v2 or v1
+		groups, err := filepath.Glob(filepath.Join(hierarchy, group))
+		errs = append(errs, err)
+		for _, dir := range groups {
+			for _, m := range machines {
+				errs = append(errs, os.Remove(filepath.Join(dir, m.Name())))
+			}
+			errs = append(errs, os.Remove(dir))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	if c := h.census(t); c.mounts+c.namespaces+c.links+c.processes != 0 {
+		t.Fatalf("the host still has %+v", c)
+	}
 }
 
 // TestKilledProvider kills processes that use a provider at random moments, and has another one go on.
