@@ -82,7 +82,7 @@ func (w *world) setGroup(name string, backends ...*routertest.Backend) {
 func TestOnHAProxy(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	router, err := haproxy.New(haproxy.Config{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	router, err := haproxy.New(haproxy.Config{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestOnHAProxy(t *testing.T) {
 	w.setGroup(v1, routertest.NewBackend(t, v1, "i-1"), routertest.NewBackend(t, v1, "i-2"))
 	old := routertest.NewBackend(t, v2, "i-3")
 	w.setGroup(v2, old, routertest.NewBackend(t, v2, "i-4"))
-	c := traffic.New(traffic.Config{Routes: w, Groups: w, Router: router, DefaultAddress: "127.0.0.1", Log: slog.New(slog.DiscardHandler)})
+	c := traffic.New(traffic.Config{Routes: w, Groups: w, Router: router, DefaultAddress: "127.0.0.1", Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	running := make(chan error, 1)
 	runCtx, stop := context.WithCancel(ctx)
 	go func() { running <- c.Run(runCtx) }()
