@@ -47,6 +47,8 @@ type EventFilter struct {
 	Execution   string `json:"execution,omitempty"`
 	Bake        string `json:"bake,omitempty"`
 	Deployment  string `json:"deployment,omitempty"`
+	// Newest has a limit keep the newest of the events instead of the oldest. Their order is the same.
+	Newest bool `json:"newest,omitempty"`
 }
 
 // Matches reports whether the filter selects e.

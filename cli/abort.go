@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/client"
 )
 
 type abortOptions struct {
@@ -48,12 +50,47 @@ func abortRun(ctx context.Context, o *abortOptions) error {
 	defer c.Close()
 	ctx, stop := o.f.interruptible(ctx)
 	defer stop()
-	if err := c.Abort(ctx, o.id); err != nil {
+	over, err := finalState(ctx, c, o.id)
+	if err != nil {
 		return err
 	}
-	if o.f.json {
-		return o.f.printJSON(map[string]string{"id": o.id})
+	if over == "" {
+		err = c.Abort(ctx, o.id)
 	}
-	_, err = fmt.Fprintf(o.f.Out, "%s is told to end\n", o.id)
+	switch {
+	case err != nil:
+		return err
+	case o.f.json:
+		return o.f.printJSON(map[string]string{"id": o.id})
+	case over != "":
+		_, err = fmt.Fprintf(o.f.Out, "%s is over already: %s\n", o.id, over)
+	default:
+		_, err = fmt.Fprintf(o.f.Out, "%s is told to end\n", o.id)
+	}
 	return err
+}
+
+// finalState returns the final state of a bake, deployment or execution, and "" while it goes on.
+func finalState(ctx context.Context, c *client.Client, id string) (string, error) {
+	var state string
+	var done bool
+	var err error
+	switch id[0] {
+	case 'b':
+		var b slipway.Bake
+		b, err = c.GetBake(ctx, id)
+		state, done = string(b.State), b.State.Done()
+	case 'd':
+		var d slipway.Deployment
+		d, err = c.Deployment(ctx, id)
+		state, done = string(d.State), d.State.Done()
+	default:
+		var x slipway.Execution
+		x, err = c.Execution(ctx, id)
+		state, done = string(x.State), x.State.Done()
+	}
+	if err != nil || !done {
+		return "", err
+	}
+	return strings.ReplaceAll(state, "_", " "), nil
 }

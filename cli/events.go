@@ -39,7 +39,7 @@ is restarted meanwhile.
 	}
 	flags := c.Flags()
 	flags.BoolVarP(&o.follow, "follow", "f", false, "go on with what happens")
-	flags.IntVarP(&o.limit, "limit", "n", 1000, "how many at most, without --follow")
+	flags.IntVarP(&o.limit, "limit", "n", 1000, "how many at most, without --follow: the last ones, or the first after --after")
 	flags.Int64Var(&o.filter.After, "after", 0, "only events after the one with this number")
 	flags.StringVar(&o.filter.Application, "application", "", "only events of this application")
 	flags.StringVar(&o.filter.Environment, "env", "", "only events of this environment")
@@ -58,6 +58,7 @@ func eventsRun(ctx context.Context, o *eventsOptions) error {
 	ctx, stop := o.f.interruptible(ctx)
 	defer stop()
 	if !o.follow {
+		o.filter.Newest = o.filter.After == 0 // whoever reads on from a place wants what is next, everybody else what was last
 		events, err := c.EventList(ctx, o.filter, o.limit)
 		for _, e := range events {
 			if err := o.f.printEvent(e); err != nil {

@@ -28,11 +28,14 @@ const (
 // maxEvent bounds one line of the stream; an event carries at most one record.
 const maxEvent = 16 << 20
 
-// EventList returns up to limit stored events, oldest first.
+// EventList returns up to limit stored events, oldest first: the oldest that filter selects, or the newest if it says so.
 func (c *Client) EventList(ctx context.Context, filter slipway.EventFilter, limit int) ([]slipway.Event, error) {
 	q := eventQuery(filter)
 	if limit > 0 {
 		q.Set("limit", strconv.Itoa(limit))
+	}
+	if filter.Newest {
+		q.Set("newest", "true")
 	}
 	return list[slipway.Event](ctx, c, "/v1/events", q)
 }

@@ -26,6 +26,7 @@ type eventsInput struct {
 	Execution   string `query:"execution" doc:"Only this execution's."`
 	Bake        string `query:"bake" doc:"Only this bake's."`
 	Deployment  string `query:"deployment" doc:"Only this deployment's."`
+	Newest      bool   `query:"newest" doc:"Of more events than the limit the newest, not the oldest; still in order."`
 	Limit       int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many; a stream has no bound."`
 	Accept      string `header:"Accept" hidden:"true"`
 }
@@ -33,7 +34,7 @@ type eventsInput struct {
 func (in *eventsInput) filter() slipway.EventFilter {
 	return slipway.EventFilter{
 		After: max(in.After, in.LastEventID), Application: in.Application, Environment: in.Environment,
-		Execution: in.Execution, Bake: in.Bake, Deployment: in.Deployment,
+		Execution: in.Execution, Bake: in.Bake, Deployment: in.Deployment, Newest: in.Newest,
 	}
 }
 

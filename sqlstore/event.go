@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -52,15 +53,23 @@ func (s *Store) AppendEvent(ctx context.Context, e slipway.Event) (slipway.Event
 
 // Events implements [slipway.Store]; without bound for a limit below 1.
 func (s *Store) Events(ctx context.Context, filter slipway.EventFilter, limit int) ([]slipway.Event, error) {
-	return list[eventRow, slipway.Event](ctx, s, "the events", func(q *bun.SelectQuery) *bun.SelectQuery {
+	order := "seq"
+	if filter.Newest {
+		order = "seq DESC"
+	}
+	events, err := list[eventRow, slipway.Event](ctx, s, "the events", func(q *bun.SelectQuery) *bun.SelectQuery {
 		q = is(is(q, "application", filter.Application), "environment", filter.Environment)
 		q = is(is(is(q, "execution", filter.Execution), "bake", filter.Bake), "deployment", filter.Deployment)
-		q = q.Where("seq > ?", filter.After).Order("seq")
+		q = q.Where("seq > ?", filter.After).Order(order)
 		if limit > 0 {
 			q = q.Limit(limit)
 		}
 		return q
 	})
+	if filter.Newest {
+		slices.Reverse(events)
+	}
+	return events, err
 }
 
 // dropEvents removes the events up to a seq. They have been read long ago, and what they told of is in the records.

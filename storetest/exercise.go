@@ -362,6 +362,9 @@ func events(t *testing.T, s slipway.Store) {
 		same(t, want)(s.Events(ctx, f, 100))
 		same(t, want)(s.Events(ctx, f, 0))
 		same(t, want[:min(1, len(want))])(s.Events(ctx, f, 1))
+		f.Newest = true
+		same(t, want)(s.Events(ctx, f, 100))
+		same(t, want[max(0, len(want)-1):])(s.Events(ctx, f, 1))
 	}
 }
 
