@@ -98,8 +98,10 @@ func TestRestartKeepsTheStream(t *testing.T) {
 	dir := t.TempDir()
 	b := start(t, dir)
 	publish(t, b, 1, 3)
-	if err := b.Conn().Flush(); err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(time.Minute); stored(t, b) < 3; { // it takes in what is published a moment later
+		if time.Now().After(deadline) {
+			t.Fatal("the stream never had 3 events")
+		}
 	}
 	events, _ := subscribe(t, b)
 	b.Close()
@@ -112,6 +114,14 @@ func TestRestartKeepsTheStream(t *testing.T) {
 	}
 
 	b = start(t, dir)
+	if got := stored(t, b); got != 3 {
+		t.Errorf("the stream has %d events, want 3", got)
+	}
+}
+
+// stored returns how many events are in the stream.
+func stored(t *testing.T, b *Bus) uint64 {
+	t.Helper()
 	js, err := jetstream.New(b.Conn())
 	if err != nil {
 		t.Fatal(err)
@@ -120,9 +130,7 @@ func TestRestartKeepsTheStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.CachedInfo().State.Msgs; got != 3 {
-		t.Errorf("the stream has %d events, want 3", got)
-	}
+	return s.CachedInfo().State.Msgs
 }
 
 func TestNothingIsLeftRunning(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 )
 
 func TestListenUnix(t *testing.T) {
-	dir, err := os.MkdirTemp("", "slipwayd-") // a short path
+	dir, err := os.MkdirTemp("", "slipwayd-") //nolint:usetesting // t.TempDir is too long for sockets
 	if err != nil {
 		t.Fatal(err)
 	}
