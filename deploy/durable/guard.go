@@ -34,7 +34,22 @@ type guarded struct {
 
 // ExecuteActivity implements interceptor.ActivityInboundInterceptor.
 func (g *guarded) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	result, err := g.executeBeating(ctx, in)
+	if err == nil {
+		return result, nil
+	}
+	if ctx.Err() != nil {
+		// Whatever the activity made of it, it ended because it was told to: by an abort, or as slipwayd stops, and then it is tried again.
+		return nil, ctx.Err()
+	}
+	g.say(ctx, err)
+	return nil, encode(err)
+}
+
+// executeBeating executes the activity, and beats the heart until it ends, by a panic too.
+func (g *guarded) executeBeating(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	done, stopped := make(chan struct{}), make(chan struct{})
+	defer func() { close(done); <-stopped }()
 	go func() {
 		defer close(stopped)
 		ticks := time.NewTicker(beat)
@@ -48,18 +63,7 @@ func (g *guarded) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 			}
 		}
 	}()
-	result, err := g.Next.ExecuteActivity(ctx, in)
-	close(done)
-	<-stopped
-	if err == nil {
-		return result, nil
-	}
-	if ctx.Err() != nil {
-		// Whatever the activity made of it, it ended because it was told to: by an abort, or as slipwayd stops, and then it is tried again.
-		return nil, ctx.Err()
-	}
-	g.say(ctx, err)
-	return nil, encode(err)
+	return g.Next.ExecuteActivity(ctx, in)
 }
 
 // say logs why an activity failed. An outcome, which the record and the events tell of in full, takes one line; what is tried again,
