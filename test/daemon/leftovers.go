@@ -12,7 +12,7 @@ import (
 )
 
 // Leftovers lists what on this host still belongs to a data directory: mounts, network links, control groups, and processes
-// that have it, or a path in it, among their arguments or are in one of its control groups.
+// that have it, or a path in it, among their arguments or as their working directory, or are in one of its control groups.
 func Leftovers(data string) []string {
 	machines := sum(filepath.Join(data, "local"))
 	pins := filepath.Join("/run/slipway", machines[:10])
@@ -34,7 +34,7 @@ func Leftovers(data string) []string {
 		}
 	}
 	for pid, args := range processes() {
-		if pid != os.Getpid() && (mentions(args, data) || isIn(pid, group)) {
+		if pid != os.Getpid() && (mentions(args, data) || worksIn(pid, data) || isIn(pid, group)) {
 			left = append(left, fmt.Sprintf("process %d (%s)", pid, strings.Join(args, " ")))
 		}
 	}
@@ -49,6 +49,11 @@ func sum(dir string) string {
 
 func mentions(args []string, data string) bool {
 	return slices.ContainsFunc(args, func(arg string) bool { return arg == data || strings.HasPrefix(arg, data+"/") })
+}
+
+func worksIn(pid int, data string) bool {
+	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	return err == nil && mentions([]string{strings.TrimSuffix(dir, " (deleted)")}, data)
 }
 
 // isIn reports whether the process is below the control group.
