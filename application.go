@@ -7,13 +7,21 @@ type Spec struct {
 	Application  string                 `json:"application"`
 	Image        ImageSpec              `json:"image"`
 	Environments map[string]Environment `json:"environments,omitempty"`
+	Retention    *Retention             `json:"retention,omitempty"` // nil: the application's images are never removed by themselves
+}
+
+// Retention says which images of an application are kept. One that a server group runs or may be rolled back to, a channel names, or
+// another image is built on is kept in any case.
+type Retention struct {
+	Keep int `json:"keep,omitempty"` // at least the newest so many; default 10
+	Days int `json:"days,omitempty"` // and all younger than this; default 30
 }
 
 // ImageSpec says how to bake an image.
 type ImageSpec struct {
-	From    string  `json:"from"` // scratch | debian:<suite> | rootfs:<file.tar[.gz]>
+	From    string  `json:"from"` // scratch | debian:<suite> | rootfs:<file.tar[.gz]> | oci:<ref> | image:<application>[@<digest|channel|version>]
 	Layers  []Layer `json:"layers,omitempty"`
-	Service Service `json:"service"`
+	Service Service `json:"service,omitzero"` // without a command the image is a base: others build on it, nothing runs it
 	Tests   []Test  `json:"tests,omitempty"`
 }
 
@@ -40,6 +48,7 @@ type RunLayer struct {
 	Inputs  []string          `json:"inputs,omitempty"` // globs in the build context, shown to the script read-only at /context, its working directory
 	Env     map[string]string `json:"env,omitempty"`
 	Network bool              `json:"network,omitempty"` // the host's network; without it only loopback
+	Secrets []string          `json:"secrets,omitempty"` // names; the values are files in /run/secrets while the script runs, and nowhere else
 	Timeout Duration          `json:"timeout,omitempty"` // default 10m
 }
 
@@ -75,11 +84,56 @@ type Health struct {
 }
 
 // Test is run against a real machine booted from the image, from the host's side of its network (http, tcp) or
-// inside it (command). The same form serves as smoke check of a deployment. Exactly one field is set.
+// inside it (all others). The same form serves as smoke check of a deployment, but for goss and script, which need the build
+// context. Exactly one field is set.
 type Test struct {
 	HTTP    *HTTPTest    `json:"http,omitempty"`
 	TCP     *TCPTest     `json:"tcp,omitempty"`
 	Command *CommandTest `json:"command,omitempty"`
+	File    *FileTest    `json:"file,omitempty"`
+	Package *PackageTest `json:"package,omitempty"`
+	User    *UserTest    `json:"user,omitempty"`
+	Goss    string       `json:"goss,omitempty"` // a goss file of the build context, run by root
+	Script  *ScriptTest  `json:"script,omitempty"`
+}
+
+// FileTest looks at a file, a directory or a link, which it does not follow.
+type FileTest struct {
+	Path     string `json:"path"`
+	Absent   bool   `json:"absent,omitempty"`   // it must not be there
+	Type     string `json:"type,omitempty"`     // file | directory | symlink
+	Mode     string `json:"mode,omitempty"`     // octal
+	Owner    string `json:"owner,omitempty"`    // "uid:gid", numeric
+	Target   string `json:"target,omitempty"`   // of a symbolic link
+	Contains string `json:"contains,omitempty"` // of a file
+	SHA256   string `json:"sha256,omitempty"`   // of a file's content, hexadecimal
+}
+
+// PackageTest looks into the machine's package database (dpkg).
+type PackageTest struct {
+	Name    string `json:"name"`
+	Absent  bool   `json:"absent,omitempty"`  // it must not be installed
+	Version string `json:"version,omitempty"` // exact
+}
+
+// UserTest looks into the machine's /etc/passwd and /etc/group.
+type UserTest struct {
+	Name   string   `json:"name"`
+	Absent bool     `json:"absent,omitempty"` // there must be no such user
+	UID    *int     `json:"uid,omitempty"`
+	Groups []string `json:"groups,omitempty"` // the user is in each of them
+	Home   string   `json:"home,omitempty"`
+	Shell  string   `json:"shell,omitempty"`
+}
+
+// ScriptTest carries a directory of the build context into the machine and runs a program of it there, with that directory as its
+// working directory. Exit status 0 passes. The directory is gone afterwards.
+type ScriptTest struct {
+	Directory string            `json:"directory"`
+	Run       []string          `json:"run"` // the first word is a path in the directory, or a program of the machine if absolute
+	Env       map[string]string `json:"env,omitempty"`
+	User      string            `json:"user,omitempty"`    // as Service.User; default root
+	Timeout   Duration          `json:"timeout,omitempty"` // default 5m
 }
 
 // HTTPTest asks the service once it is healthy.

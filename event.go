@@ -16,7 +16,7 @@ type Event struct {
 	Execution   string          `json:"execution,omitempty"`
 	Bake        string          `json:"bake,omitempty"`
 	Deployment  string          `json:"deployment,omitempty"`
-	Data        json.RawMessage `json:"data,omitempty"` // the Bake, Deployment or Execution as it was then, on started and finished; the TestResult on bake.test
+	Data        json.RawMessage `json:"data,omitempty"` // the Bake, Deployment or Execution as it was then, on started and finished; the TestResult on bake.test; a LayerBake on bake.layer.started, bake.layer and bake.output
 }
 
 // EventKind says what happened.
@@ -27,6 +27,7 @@ const (
 	ExecutionStarted   EventKind = "execution.started"
 	ExecutionFinished  EventKind = "execution.finished"
 	BakeStarted        EventKind = "bake.started"
+	BakeLayerStarted   EventKind = "bake.layer.started"
 	BakeLayer          EventKind = "bake.layer"  // a layer is there, built or from the cache
 	BakeOutput         EventKind = "bake.output" // lines a run or packages layer printed
 	BakeTest           EventKind = "bake.test"
@@ -37,6 +38,9 @@ const (
 	DeploymentFinished EventKind = "deployment.finished"
 	InstanceLost       EventKind = "instance.lost" // died or turned unhealthy
 	AbortRequested     EventKind = "abort.requested"
+	ImageRevoked       EventKind = "image.revoked" // or its revocation lifted
+	ImageRemoved       EventKind = "image.removed" // by retention
+	ChannelMoved       EventKind = "channel.moved"
 )
 
 // EventFilter selects events. Zero fields select all.

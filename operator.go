@@ -12,6 +12,11 @@ type Operator interface {
 	Ship(ctx context.Context, req ShipRequest) (Execution, error)
 	// Bake bakes and tests. A bake with the same inputs that is under way is joined: its Bake is returned.
 	Bake(ctx context.Context, req BakeRequest) (Bake, error)
+	// PlanBake says what a bake would do, and does nothing.
+	PlanBake(ctx context.Context, req BakeRequest) (BakePlan, error)
+	// Rebuild bakes an image of the application again from its recorded inputs, without cache and with the same packages, and
+	// compares. The bake fails, and its Differences name the files, if anything is not the same. It registers nothing.
+	Rebuild(ctx context.Context, application, ref string) (Bake, error)
 	// Deploy moves a cluster to an image. Conflict, naming the other, while a deployment of the cluster is under way.
 	Deploy(ctx context.Context, req DeployRequest) (Deployment, error)
 	// Rollback moves a cluster back. Refused if there is nothing to roll back to.
@@ -19,6 +24,17 @@ type Operator interface {
 	// Abort ends a bake (b-…), a deployment (d-…) or an execution (x-…) and undoes what it did. It returns when the wish is
 	// recorded; nil if the work is over already.
 	Abort(ctx context.Context, id string) error
+}
+
+// SecretStore keeps secrets for bakes, in memory only: a restart of slipwayd they survive, one of the host they do not. Methods are safe
+// for concurrent use.
+type SecretStore interface {
+	// PutSecrets stores values by name and returns a handle, which is no secret. What no bake has used for an hour is dropped.
+	PutSecrets(ctx context.Context, values map[string][]byte) (handle string, err error)
+	// Secret returns a value; NotFound if the handle or the name is not known.
+	Secret(ctx context.Context, handle, name string) ([]byte, error)
+	// DropSecrets forgets them; nil if they are not known.
+	DropSecrets(ctx context.Context, handle string) error
 }
 
 // Blobs is content-addressed storage. Methods are safe for concurrent use.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -28,6 +29,12 @@ const maxLinks = 40
 var (
 	suiteForm   = regexp.MustCompile(`^[a-z][a-z0-9.-]*$`)
 	packageForm = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$`)
+	// ociForm is loose: the registry's library reads references, and says more of what is wrong with one.
+	ociForm     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$`)
+	digestForm  = regexp.MustCompile(`^(sha256:)?[0-9a-f]{6,64}$`)
+	secretForm  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
+	sha256Form  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	loginForm   = regexp.MustCompile(`^[a-z_][a-z0-9_.-]{0,31}\$?$`)
 	envForm     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	userForm    = regexp.MustCompile(`^([0-9]{1,9}(:[0-9]{1,9})?|[a-z_][a-z0-9_-]{0,31})$`)
 	ownerForm   = regexp.MustCompile(`^[0-9]{1,9}:[0-9]{1,9}$`)
@@ -131,6 +138,18 @@ func (p *problems) spec(s Spec) {
 		p.check("application", ValidateName("application", s.Application))
 	}
 	p.image(s.Image)
+	if reflect.DeepEqual(s.Image.Service, Service{}) && len(s.Environments) > 0 {
+		p.add("image.service", "cannot deploy an image that runs nothing: write image.service.command, or leave environments out for an image that others build on")
+	}
+	if r := s.Retention; r != nil {
+		p.notNegative("retention.keep", float64(r.Keep))
+		p.notNegative("retention.days", float64(r.Days))
+	}
+	if rest, ok := strings.CutPrefix(s.Image.From, "image:"); ok {
+		if base, _, _ := strings.Cut(rest, "@"); base == s.Application {
+			p.add("image.from", "cannot build %s on itself", base)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Environments)) {
 		place := key("environments", name)
 		p.check(place, ValidateName("environment", name))
@@ -147,12 +166,16 @@ func (p *problems) image(i ImageSpec) {
 			p.add(key(place, "packages"), "cannot install packages into an empty image: write image.from: debian:<suite>")
 		}
 	}
-	p.service("image.service", i.Service)
-	p.tests("image.tests", i.Tests, i.Service.Port)
+	if !reflect.DeepEqual(i.Service, Service{}) {
+		p.service("image.service", i.Service)
+	} else if len(i.Tests) > 0 {
+		p.add("image.service", "cannot test an image that runs nothing: write image.service.command, or leave image.tests out")
+	}
+	p.tests("image.tests", i.Tests, i.Service.Port, true)
 }
 
 func (p *problems) from(from string) {
-	const place, want = "image.from", "want scratch, debian:<suite> or rootfs:<file.tar[.gz]>"
+	const place, want = "image.from", "want scratch, debian:<suite>, rootfs:<file.tar[.gz]>, oci:<reference> or image:<application>[@<digest, channel or version>]"
 	kind, rest, _ := strings.Cut(from, ":")
 	switch {
 	case from == "":
@@ -167,8 +190,16 @@ func (p *problems) from(from string) {
 		if !strings.HasSuffix(rest, ".tar") && !strings.HasSuffix(rest, ".tar.gz") && !strings.HasSuffix(rest, ".tgz") {
 			p.add(place, "cannot use %q as a root filesystem: want a .tar, .tar.gz or .tgz file", rest)
 		}
-	case kind == "oci" || kind == "image":
-		p.add(place, "cannot bake from %q: %s: is not supported by this version; %s", from, kind, want)
+	case kind == "oci":
+		if !ociForm.MatchString(rest) {
+			p.add(place, "cannot use %q as a registry's image: want a form such as oci:registry.example.com/team/base:1.2 or …@sha256:…", rest)
+		}
+	case kind == "image":
+		application, ref, pinned := strings.Cut(rest, "@")
+		p.check(place, ValidateName("application", application))
+		if pinned && !digestForm.MatchString(ref) && !versionForm.MatchString(ref) {
+			p.add(place, "cannot use %q to name an image of %s: want a digest, a channel or a version", ref, application)
+		}
 	default:
 		p.add(place, "cannot bake from %q: %s", from, want)
 	}
@@ -215,6 +246,13 @@ func (p *problems) run(place string, r RunLayer) {
 		}
 	}
 	p.env(key(place, "env"), r.Env)
+	for i, name := range r.Secrets {
+		if !secretForm.MatchString(name) {
+			p.add(index(key(place, "secrets"), i), "cannot use %q as the name of a secret: want up to 64 letters, digits, dots, dashes and underscores", name)
+		} else if slices.Contains(r.Secrets[:i], name) {
+			p.add(index(key(place, "secrets"), i), "cannot have the secret %q twice", name)
+		}
+	}
 	p.duration(key(place, "timeout"), r.Timeout)
 }
 
@@ -250,15 +288,22 @@ func (p *problems) health(place string, h Health, port int) {
 	p.notNegative(key(place, "failures"), float64(h.Failures))
 }
 
-// tests looks at image tests or smoke checks of a service that listens on port, 0 if it does not.
-func (p *problems) tests(place string, tests []Test, port int) {
+// tests looks at image tests or smoke checks of a service that listens on port, 0 if it does not. Only where there is a build
+// context may they use its files.
+func (p *problems) tests(place string, tests []Test, port int, context bool) {
 	for i, t := range tests {
-		p.test(index(place, i), t, port)
+		p.test(index(place, i), t, port, context)
 	}
 }
 
-func (p *problems) test(place string, t Test, port int) {
-	if !p.oneOf(place, field{"http", t.HTTP != nil}, field{"tcp", t.TCP != nil}, field{"command", t.Command != nil}) {
+func (p *problems) test(place string, t Test, port int, context bool) {
+	if !p.oneOf(place, field{"http", t.HTTP != nil}, field{"tcp", t.TCP != nil}, field{"command", t.Command != nil},
+		field{"file", t.File != nil}, field{"package", t.Package != nil}, field{"user", t.User != nil},
+		field{"goss", t.Goss != ""}, field{"script", t.Script != nil}) {
+		return
+	}
+	if (t.Goss != "" || t.Script != nil) && !context {
+		p.add(place, "cannot run a goss file or a script as a check of a deployment: write it in image.tests")
 		return
 	}
 	needPort := func(place string, own int) {
@@ -290,6 +335,70 @@ func (p *problems) test(place string, t Test, port int) {
 			p.add(key(place, "exit"), "cannot expect exit status %d: want 0 to 255", t.Command.Exit)
 		}
 		p.duration(key(place, "timeout"), t.Command.Timeout)
+	case t.File != nil:
+		p.fileTest(key(place, "file"), *t.File)
+	case t.Package != nil:
+		place = key(place, "package")
+		if !packageForm.MatchString(t.Package.Name) || strings.Contains(t.Package.Name, "=") {
+			p.add(key(place, "name"), "cannot use %q as a package: want a name such as nginx-light", t.Package.Name)
+		}
+		p.contradiction(place, t.Package.Absent, t.Package.Version != "")
+	case t.User != nil:
+		u := t.User
+		place = key(place, "user")
+		if !loginForm.MatchString(u.Name) {
+			p.add(key(place, "name"), "cannot use %q as a user: want a name such as www-data", u.Name)
+		}
+		if u.UID != nil {
+			p.notNegative(key(place, "uid"), float64(*u.UID))
+		}
+		p.contradiction(place, u.Absent, u.UID != nil || len(u.Groups) > 0 || u.Home != "" || u.Shell != "")
+	case t.Goss != "":
+		p.contextPath(key(place, "goss"), t.Goss)
+	case t.Script != nil:
+		p.scriptTest(key(place, "script"), *t.Script)
+	}
+}
+
+func (p *problems) fileTest(place string, f FileTest) {
+	p.imagePath(key(place, "path"), f.Path, f.Path != "")
+	switch f.Type {
+	case "", "file", "directory", "symlink":
+	default:
+		p.add(key(place, "type"), "cannot expect the type %q: want file, directory or symlink", f.Type)
+	}
+	p.ownerMode(place, f.Owner, f.Mode)
+	if f.SHA256 != "" && !sha256Form.MatchString(f.SHA256) {
+		p.add(key(place, "sha256"), "cannot use %q as a SHA-256: want 64 hexadecimal digits", f.SHA256)
+	}
+	if f.Target != "" && f.Type != "symlink" {
+		p.add(key(place, "target"), "cannot expect a target of what is no link: write type: symlink")
+	}
+	if (f.Contains != "" || f.SHA256 != "") && f.Type != "" && f.Type != "file" {
+		p.add(place, "cannot look into a %s: only a file has content", f.Type)
+	}
+	p.contradiction(place, f.Absent, f.Type != "" || f.Mode != "" || f.Owner != "" || f.Target != "" || f.Contains != "" || f.SHA256 != "")
+}
+
+func (p *problems) scriptTest(place string, s ScriptTest) {
+	p.contextPath(key(place, "directory"), s.Directory)
+	if len(s.Run) == 0 || s.Run[0] == "" {
+		p.add(key(place, "run"), "cannot test without a program: write run: [./verify.sh, argument]")
+	} else if !path.IsAbs(s.Run[0]) && !fs.ValidPath(path.Clean(s.Run[0])) {
+		p.add(key(place, "run"), "cannot run %q: want a path inside of the directory, or an absolute one in the machine", s.Run[0])
+	}
+	p.words(key(place, "run"), s.Run)
+	p.env(key(place, "env"), s.Env)
+	if s.User != "" && !userForm.MatchString(s.User) {
+		p.add(key(place, "user"), "cannot use %q as user: want a name, \"uid\" or \"uid:gid\"", s.User)
+	}
+	p.duration(key(place, "timeout"), s.Timeout)
+}
+
+// contradiction adds a problem for a test that wants something absent, and to have properties.
+func (p *problems) contradiction(place string, absent, wants bool) {
+	if absent && wants {
+		p.add(key(place, "absent"), "cannot expect anything else of what must be absent")
 	}
 }
 
@@ -318,7 +427,7 @@ func (p *problems) environment(place string, e Environment, port int) {
 	p.notNegative(key(place, "limits.cpu"), e.Limits.CPU)
 	p.notNegative(key(place, "limits.memory"), float64(e.Limits.Memory))
 	p.notNegative(key(place, "limits.pids"), float64(e.Limits.PIDs))
-	p.tests(key(place, "checks"), e.Checks, port)
+	p.tests(key(place, "checks"), e.Checks, port, false)
 	p.duration(key(place, "healthy"), e.Healthy)
 }
 
@@ -359,6 +468,16 @@ func (p *problems) bakeRequest(r BakeRequest) {
 	p.spec(r.Spec)
 	if r.Version != "" {
 		p.check("version", ValidateVersion(r.Version))
+	}
+	for i, name := range r.NoCache {
+		if name == "" {
+			p.add(index("no_cache", i), "cannot tell which layer to build anew: want its number, its name, or all")
+		}
+	}
+	for i, id := range r.After {
+		if !strings.HasPrefix(id, "b-") {
+			p.add(index("after", i), "cannot wait for %q: want the ID of a bake (b-…)", id)
+		}
 	}
 	p.context(r.Context)
 }

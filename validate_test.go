@@ -65,11 +65,22 @@ func TestSpecValidate(t *testing.T) {
 	}
 	negative := -1
 	for place, spoil := range map[string]func(*Spec){
-		"application":                              func(s *Spec) { s.Application = "" },
-		"application ":                             func(s *Spec) { s.Application = "Hello" },
-		"image.from":                               func(s *Spec) { s.Image.From = "" },
-		"image.from ":                              func(s *Spec) { s.Image.From = "debian:-x" },
-		"image.from  ":                             func(s *Spec) { s.Image.From = "oci:docker.io/nginx" },
+		"application":        func(s *Spec) { s.Application = "" },
+		"application ":       func(s *Spec) { s.Application = "Hello" },
+		"image.from":         func(s *Spec) { s.Image.From = "" },
+		"image.from ":        func(s *Spec) { s.Image.From = "debian:-x" },
+		"image.from  ":       func(s *Spec) { s.Image.From = "oci: nginx" },
+		"image.from      ":   func(s *Spec) { s.Image.From = "image:Base@stable" },
+		"image.from       ":  func(s *Spec) { s.Image.From = "image:base@" },
+		"image.from        ": func(s *Spec) { s.Image.From = "image:" + s.Application },
+		"image.service":      func(s *Spec) { s.Image.Service, s.Image.Tests, s.Environments = Service{}, []Test{{Goss: "g"}}, nil },
+		"image.service ": func(s *Spec) {
+			s.Image.Service, s.Image.Tests = Service{}, nil
+			for n, e := range s.Environments {
+				e.LoadBalancer, e.Checks = nil, nil
+				s.Environments[n] = e
+			}
+		},
 		"image.from   ":                            func(s *Spec) { s.Image.From = "rootfs:../base.tar" },
 		"image.from    ":                           func(s *Spec) { s.Image.From = "rootfs:base.zip" },
 		"image.from     ":                          func(s *Spec) { s.Image.From = "ubuntu" },

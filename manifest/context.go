@@ -76,6 +76,15 @@ func needs(spec slipway.Spec) []need {
 			}
 		}
 	}
+	for i, t := range spec.Image.Tests {
+		place := fmt.Sprintf("image.tests[%d]", i)
+		switch {
+		case t.Goss != "":
+			all = append(all, need{place: place + ".goss", path: t.Goss, file: true})
+		case t.Script != nil:
+			all = append(all, need{place: place + ".script.directory", path: t.Script.Directory})
+		}
+	}
 	return all
 }
 

@@ -114,7 +114,7 @@ var mistakes = map[string]struct {
 }{
 	"empty":           {file: "", want: "1:1: cannot use an empty file"},
 	"only a comment":  {file: "# hello\n", want: "1:1: cannot use an empty file"},
-	"only a marker":   {file: "---\n", want: "1:1: cannot do without the application's name;1:1: cannot bake from nothing;1:1: cannot run a machine without a command"},
+	"only a marker":   {file: "---\n", want: "1:1: cannot do without the application's name;1:1: cannot bake from nothing"},
 	"a list":          {file: "- a\n", want: "1:1: cannot use a list here: want an object with the keys application, environments, image"},
 	"text":            {file: "hello\n", want: `1:1: cannot use the text "hello" here: want an object`},
 	"syntax":          {file: "application: [a\nimage: b\n", want: "2:6: cannot read it as YAML"},
@@ -128,8 +128,8 @@ var mistakes = map[string]struct {
 	"no such key":     {file: small + "  bananas: []\n", want: `7:3: cannot use the key "bananas": want one of from, layers, service, tests`},
 	"later key":       {file: small + "pipeline: [bake]\n", want: `7:1: cannot use "pipeline": it is not supported by this version`},
 	"later keys": {
-		file: small + "    state: [/var]\n  tests: [{goss: a}]\nenvironments:\n  prod: {load_balancer: {port: 1, sticky: cookie}, policy: {}, strategy: {canary: {}}}\n",
-		want: `7:5: cannot use "state": it is not;8:12: cannot use "goss": it is not;10:35: cannot use "sticky": it is not;10:52: cannot use "policy": it is not;10:75: cannot use "canary": it is not`,
+		file: small + "    state: [/var]\n  tests: [{promql: a}]\nenvironments:\n  prod: {load_balancer: {port: 1, sticky: cookie}, policy: {}, strategy: {canary: {}}}\n",
+		want: `7:5: cannot use "state": it is not;8:12: cannot use "promql": it is not;10:35: cannot use "sticky": it is not;10:52: cannot use "policy": it is not;10:75: cannot use "canary": it is not`,
 	},
 	"twice":              {file: small + "application: b\n", want: `7:1: cannot have the key "application" twice`},
 	"number key":         {file: small + "environments: {1: {}}\n", want: "7:16: cannot use the number 1 as a key: want text"},
@@ -159,7 +159,8 @@ var mistakes = map[string]struct {
 	"wrong sizes":        {file: small + "environments:\n  a:\n    size: {min: 3, desired: 2, max: 1}\n", want: "9:5: cannot have min 3, desired 2, max 1", formed: true},
 	"balanced worker":    {file: strings.Replace(small, "    port: 8080\n", "", 1) + "environments:\n  a:\n    load_balancer: {port: 80}\n", want: "8:5: cannot balance load without a port", formed: true},
 	"path out of tree":   {file: small + "  layers:\n    - copy:\n        from: ../secret\n        to: /\n", want: `9:15: cannot use "../secret": want a path below`, formed: true},
-	"from later":         {file: strings.Replace(small, "scratch", "oci:nginx", 1), want: `3:9: cannot bake from "oci:nginx": oci: is not supported by this version`},
+	"from no registry":   {file: strings.Replace(small, "scratch", "'oci:'", 1), want: `3:9: cannot use "" as a registry's image`},
+	"from itself":        {file: strings.Replace(small, "scratch", "image:hello@stable", 1), want: `3:9: cannot build hello on itself`},
 }
 
 func TestParseMistakes(t *testing.T) {

@@ -33,8 +33,7 @@ var later = map[reflect.Type][]string{
 	reflect.TypeFor[slipway.Spec]():             {"pipeline"},
 	reflect.TypeFor[slipway.Environment]():      {"policy"},
 	reflect.TypeFor[slipway.Strategy]():         {"canary", "rolling", "rollingredblack"},
-	reflect.TypeFor[slipway.Test]():             {"goss", "promql"},
-	reflect.TypeFor[slipway.RunLayer]():         {"secrets"},
+	reflect.TypeFor[slipway.Test]():             {"promql"},
 	reflect.TypeFor[slipway.Service]():          {"state"},
 	reflect.TypeFor[slipway.LoadBalancerSpec](): {"sticky"},
 }

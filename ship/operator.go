@@ -103,6 +103,16 @@ func (o *Operator) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.E
 	return recorded(ctx, func() (slipway.Execution, error) { return o.Store.Execution(ctx, x.ID) })
 }
 
+// PlanBake implements [slipway.Operator].
+func (o *Operator) PlanBake(ctx context.Context, req slipway.BakeRequest) (slipway.BakePlan, error) {
+	return slipway.BakePlan{}, errors.ErrUnsupported
+}
+
+// Rebuild implements [slipway.Operator].
+func (o *Operator) Rebuild(ctx context.Context, application, ref string) (slipway.Bake, error) {
+	return slipway.Bake{}, errors.ErrUnsupported
+}
+
 // Deploy implements [slipway.Operator].
 func (o *Operator) Deploy(ctx context.Context, req slipway.DeployRequest) (slipway.Deployment, error) {
 	if err := req.Validate(); err != nil {
