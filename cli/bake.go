@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,23 +16,33 @@ import (
 )
 
 type bakeOptions struct {
-	f       *Factory
-	file    string
-	version string
-	wait    waitFlags
+	f     *Factory
+	files []string
+	plan  bool
+	ingredients
+	wait waitFlags
 }
 
 func newBake(f *Factory, runF func(context.Context, *bakeOptions) error) *cobra.Command {
 	o := &bakeOptions{f: f}
 	c := &cobra.Command{
 		Use:   "bake",
-		Short: "Bake and test an image",
+		Short: "Bake and test an image, or several",
 		Long: `Send slipwayd the files that slipway.yaml names, as far as it lacks them, and have it bake an
 image and test that on a real machine. Only an image that passes can be deployed.
 
---json prints the bake as it ended, and nothing before.`,
+--plan says, layer by layer, what would be taken from the cache, what would be built, and why,
+and builds nothing.
+
+--file may be given several times. An image that starts from another of them (image:APPLICATION)
+waits for that, the rest is baked side by side.
+
+--json prints the bake as it ended, and nothing before; with several a bake on each line.`,
 		Example: `  slipway bake
-  slipway bake --file app/slipway.yaml --version "$CI_COMMIT_TAG"`,
+  slipway bake --plan
+  slipway bake --file app/slipway.yaml --version "$CI_COMMIT_TAG"
+  slipway bake --file base/slipway.yaml --file app/slipway.yaml
+  slipway bake --secret npm_token=env:NPM_TOKEN --no-cache="run provision/setup.sh"`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if runF != nil {
@@ -42,14 +51,12 @@ image and test that on a real machine. Only an image that passes can be deployed
 			return bakeRun(c.Context(), o)
 		},
 	}
-	fileFlag(c, &o.file)
-	versionFlag(c, &o.version)
+	c.Flags().StringArrayVarP(&o.files, "file", "f", []string{"slipway.yaml"}, "the slipway.yaml; files are found from its directory; may be repeated")
+	c.Flags().BoolVar(&o.plan, "plan", false, "say what would be built and why, and build nothing")
+	o.ingredients.add(c)
 	o.wait.add(c)
+	c.AddCommand(newBakeLog(f, nil), newBakeAbort(f, nil))
 	return c
-}
-
-func versionFlag(c *cobra.Command, version *string) {
-	c.Flags().StringVar(version, "version", "", "label of the image: CI's build key or a release's name (default $SLIPWAY_VERSION)")
 }
 
 func bakeRun(ctx context.Context, o *bakeOptions) error {
@@ -61,7 +68,15 @@ func bakeRun(ctx context.Context, o *bakeOptions) error {
 		return err
 	}
 	defer c.Close()
-	view := o.f.progress()
+	switch {
+	case o.plan && len(o.files) > 1:
+		return usageError{fmt.Errorf("cannot plan several bakes at once: what one starts from is only known when the other is baked")}
+	case o.plan:
+		return planBake(ctx, o, c)
+	case len(o.files) > 1:
+		return bakeBatch(ctx, o, c)
+	}
+	view := o.f.progress(false)
 	bake, m, err := startBake(ctx, o, c, view)
 	if err != nil {
 		view.close()
@@ -92,44 +107,15 @@ func bakeRun(ctx context.Context, o *bakeOptions) error {
 func startBake(ctx context.Context, o *bakeOptions, c *client.Client, view progress) (slipway.Bake, *manifest.Manifest, error) {
 	ctx, stop := o.f.interruptible(ctx)
 	defer stop()
-	req, m, err := prepare(ctx, o.f, c, view, o.file, o.version)
+	req, m, err := o.prepare(ctx, o.f, c, view, o.files[0])
 	if err != nil {
-		return slipway.Bake{}, nil, err
+		return slipway.Bake{}, m, err
 	}
 	bake, err := c.Bake(ctx, req)
 	if err != nil {
 		return bake, m, accepted(m.Locate(err), "slipway events --application "+m.Spec.Application)
 	}
 	return bake, m, nil
-}
-
-// prepare reads slipway.yaml, collects the context, uploads what slipwayd lacks, and returns what to ask for.
-func prepare(ctx context.Context, f *Factory, c *client.Client, view progress, file, version string) (slipway.BakeRequest, *manifest.Manifest, error) {
-	m, err := manifest.Load(file)
-	if err != nil {
-		return slipway.BakeRequest{}, nil, err
-	}
-	if version == "" {
-		version = f.Env("SLIPWAY_VERSION")
-	}
-	if version != "" {
-		if err := slipway.ValidateVersion(version); err != nil {
-			return slipway.BakeRequest{}, nil, err
-		}
-	}
-	entries, err := m.Context(ctx)
-	if err != nil {
-		return slipway.BakeRequest{}, nil, err
-	}
-	root, err := os.OpenRoot(m.Dir)
-	if err != nil {
-		return slipway.BakeRequest{}, nil, err
-	}
-	defer root.Close()
-	if _, err := c.UploadContext(ctx, root.FS(), entries, view.upload); err != nil {
-		return slipway.BakeRequest{}, nil, err
-	}
-	return slipway.BakeRequest{Spec: m.Spec, Context: entries, Version: version}, m, nil
 }
 
 // printID prints what --no-wait does: the id alone, or with --json the record.

@@ -92,7 +92,7 @@ func startAndWait(ctx context.Context, f *Factory, c *client.Client, cluster sli
 	if flags.noWait {
 		return f.printID(d.ID, d)
 	}
-	view := f.progress()
+	view := f.progress(false)
 	d, err = newWaiter(f, c, view, d.ID, flags).deployment(ctx, d.ID)
 	view.close()
 	if err != nil {

@@ -14,12 +14,15 @@ import (
 )
 
 type shipOptions struct {
-	bakeOptions
+	f            *Factory
+	file         string
 	environments []string
+	ingredients
+	wait waitFlags
 }
 
 func newShip(f *Factory, runF func(context.Context, *shipOptions) error) *cobra.Command {
-	o := &shipOptions{bakeOptions: bakeOptions{f: f}}
+	o := &shipOptions{f: f}
 	c := &cobra.Command{
 		Use:   "ship [ENVIRONMENT...]",
 		Short: "Bake, test and deploy: what CI calls",
@@ -38,7 +41,7 @@ the first that fails. The environment may be left out if slipway.yaml defines on
 		},
 	}
 	fileFlag(c, &o.file)
-	versionFlag(c, &o.version)
+	o.ingredients.add(c)
 	c.Flags().StringSliceVar(&o.environments, "env", nil, "environments, as another way to write them")
 	o.wait.add(c)
 	return c
@@ -53,7 +56,7 @@ func shipRun(ctx context.Context, o *shipOptions) error {
 		return err
 	}
 	defer c.Close()
-	view := o.f.progress()
+	view := o.f.progress(false)
 	x, m, err := startShip(ctx, o, c, view)
 	if err != nil {
 		view.close()
@@ -88,7 +91,7 @@ func startShip(ctx context.Context, o *shipOptions, c *client.Client, view progr
 	if err != nil {
 		return slipway.Execution{}, nil, err
 	}
-	req, m, err := prepare(ctx, o.f, c, view, o.file, o.version)
+	req, m, err := o.prepare(ctx, o.f, c, view, o.file)
 	if err != nil {
 		return slipway.Execution{}, nil, err
 	}

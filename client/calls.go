@@ -14,6 +14,16 @@ func (c *Client) Bake(ctx context.Context, req slipway.BakeRequest) (slipway.Bak
 	return call[slipway.Bake](ctx, c, http.MethodPost, "/v1/bakes", req)
 }
 
+// PlanBake says what a bake would do. It builds nothing; the context's files must have been uploaded.
+func (c *Client) PlanBake(ctx context.Context, req slipway.BakeRequest) (slipway.BakePlan, error) {
+	return call[slipway.BakePlan](ctx, c, http.MethodPost, "/v1/bakes/plan", req)
+}
+
+// Rebuild starts a bake that builds an image again from its recorded inputs and compares.
+func (c *Client) Rebuild(ctx context.Context, application, ref string) (slipway.Bake, error) {
+	return call[slipway.Bake](ctx, c, http.MethodPost, "/v1/images/"+url.PathEscape(application)+"/"+url.PathEscape(ref)+"/rebuilds", nil)
+}
+
 // GetBake returns a bake.
 func (c *Client) GetBake(ctx context.Context, id string) (slipway.Bake, error) {
 	return call[slipway.Bake](ctx, c, http.MethodGet, "/v1/bakes/"+url.PathEscape(id), nil)

@@ -19,6 +19,20 @@ func (a *api) bake(ctx context.Context, in *bakeInput) (*output[slipway.Bake], e
 	return found(a.Operator.Bake(ctx, in.Body))
 }
 
+func (a *api) planBake(ctx context.Context, in *bakeInput) (*output[slipway.BakePlan], error) {
+	if err := in.Body.Validate(); err != nil {
+		return nil, err
+	}
+	return found(a.Operator.PlanBake(ctx, in.Body))
+}
+
+func (a *api) rebuild(ctx context.Context, in *imageInput) (*output[slipway.Bake], error) {
+	if in.Ref == "latest" {
+		in.Ref = ""
+	}
+	return found(a.Operator.Rebuild(ctx, in.Application, in.Ref))
+}
+
 type shipInput struct{ Body slipway.ShipRequest }
 
 func (a *api) ship(ctx context.Context, in *shipInput) (*output[slipway.Execution], error) {

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/client"
+	"github.com/slipway-sh/slipway/manifest"
+)
+
+// ingredients are the flags that say what to bake and how.
+type ingredients struct {
+	version       string
+	noCache       []string
+	refresh       bool
+	keepOnFailure bool
+	secrets       []string
+}
+
+func (i *ingredients) add(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&i.version, "version", "", "label of the image: CI's build key or a release's name (default $SLIPWAY_VERSION)")
+	flags.StringArrayVar(&i.noCache, "no-cache", nil, "build layers anew: all, or with --no-cache=LAYER the one with this number or name; may be repeated")
+	flags.Lookup("no-cache").NoOptDefVal = slipway.AllLayers
+	flags.BoolVar(&i.refresh, "refresh", false, "look up anew what the image starts from, and which versions of Debian packages there are")
+	flags.BoolVar(&i.keepOnFailure, "keep-on-failure", false, "keep the sandbox of a script that fails, to enter it")
+	flags.StringArrayVar(&i.secrets, "secret", nil, "value of a secret that slipway.yaml names: NAME=env:VARIABLE or NAME=file:PATH; may be repeated")
+}
+
+// prepare reads the slipway.yaml at file, collects the context, uploads what slipwayd lacks, and returns what to ask for.
+func (i *ingredients) prepare(ctx context.Context, f *Factory, c *client.Client, view progress, file string) (slipway.BakeRequest, *manifest.Manifest, error) {
+	m, err := manifest.Load(file)
+	if err != nil {
+		return slipway.BakeRequest{}, nil, err
+	}
+	req, err := i.request(ctx, f, c, view, m)
+	return req, m, err
+}
+
+// request is as prepare, of a slipway.yaml that is read already.
+func (i *ingredients) request(ctx context.Context, f *Factory, c *client.Client, view progress, m *manifest.Manifest) (slipway.BakeRequest, error) {
+	req := slipway.BakeRequest{
+		Spec: m.Spec, Version: i.version, NoCache: i.noCache, Refresh: i.refresh, KeepOnFailure: i.keepOnFailure,
+	}
+	if req.Version == "" {
+		req.Version = f.Env("SLIPWAY_VERSION")
+	}
+	if req.Version != "" {
+		if err := slipway.ValidateVersion(req.Version); err != nil {
+			return req, err
+		}
+	}
+	secrets, err := i.readSecrets(f, m.Spec)
+	if err != nil {
+		return req, err
+	}
+	source := make(chan *slipway.Source, 1)
+	go func() { source <- sourceOf(ctx, f.Env, m.Dir) }()
+	if req.Context, err = m.Context(ctx); err != nil {
+		return req, err
+	}
+	root, err := os.OpenRoot(m.Dir)
+	if err != nil {
+		return req, err
+	}
+	defer root.Close()
+	if _, err := c.UploadContext(ctx, root.FS(), req.Context, view.upload); err != nil {
+		return req, err
+	}
+	if len(secrets) > 0 {
+		if req.Secrets, err = c.PutSecrets(ctx, secrets); err != nil {
+			return req, err
+		}
+	}
+	req.Source = <-source
+	return req, nil
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"net/url"
+	"os/exec"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// gitTime bounds how long git may think about a large working tree.
+const gitTime = 2 * time.Second
+
+// sourceOf says where the files in dir come from, as far as that can be told: CI's own variables know the branch and the build, git
+// knows the rest. It never fails; what is not known is empty.
+func sourceOf(ctx context.Context, env func(string) string, dir string) *slipway.Source {
+	ctx, cancel := context.WithTimeout(ctx, gitTime)
+	defer cancel()
+	git := func(args ...string) string {
+		c := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "--no-optional-locks"}, args...)...)
+		out, err := c.Output()
+		if err != nil {
+			return ""
+		}
+		return string(bytes.TrimRight(out, "\n"))
+	}
+	var head, branch, remote, changes string
+	var asking errgroup.Group
+	for result, args := range map[*string][]string{
+		&head:    {"log", "-1", "--format=%H%x00%an <%ae>"},
+		&branch:  {"rev-parse", "--abbrev-ref", "HEAD"},
+		&remote:  {"remote", "get-url", "origin"},
+		&changes: {"status", "--porcelain", "--untracked-files=no"},
+	} {
+		asking.Go(func() error { *result = git(args...); return nil })
+	}
+	_ = asking.Wait() // none fails
+
+	s := ciSource(env)
+	commit, author, _ := strings.Cut(head, "\x00")
+	if branch == "HEAD" { // no branch is checked out, as CI does
+		branch = ""
+	}
+	s.Commit, s.Author = cmp.Or(commit, s.Commit), cmp.Or(author, s.Author)
+	s.Branch, s.Repository = cmp.Or(s.Branch, branch), withoutCredentials(cmp.Or(s.Repository, remote))
+	s.Dirty = changes != ""
+	if s == (slipway.Source{}) {
+		return nil
+	}
+	return &s
+}
+
+// ciSource reads what GitHub Actions, GitLab CI and Jenkins say of a build.
+func ciSource(env func(string) string) slipway.Source {
+	switch {
+	case env("GITHUB_SHA") != "":
+		repository := env("GITHUB_SERVER_URL") + "/" + env("GITHUB_REPOSITORY")
+		return slipway.Source{
+			Repository: repository, Commit: env("GITHUB_SHA"), Branch: env("GITHUB_REF_NAME"), Author: env("GITHUB_ACTOR"),
+			Build: repository + "/actions/runs/" + env("GITHUB_RUN_ID"),
+		}
+	case env("CI_COMMIT_SHA") != "":
+		return slipway.Source{
+			Repository: env("CI_PROJECT_URL"), Commit: env("CI_COMMIT_SHA"), Branch: env("CI_COMMIT_REF_NAME"), Author: env("CI_COMMIT_AUTHOR"),
+			Build: env("CI_JOB_URL"),
+		}
+	case env("GIT_COMMIT") != "":
+		return slipway.Source{Repository: env("GIT_URL"), Commit: env("GIT_COMMIT"), Branch: env("GIT_BRANCH"), Build: env("BUILD_URL")}
+	}
+	return slipway.Source{}
+}
+
+// withoutCredentials removes the user and password of a URL: a record is no place for them.
+func withoutCredentials(remote string) string {
+	u, err := url.Parse(remote)
+	if err != nil || u.User == nil || u.Scheme == "ssh" {
+		return remote
+	}
+	u.User = nil
+	return u.String()
+}
