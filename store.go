@@ -1,6 +1,9 @@
 package slipway
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Store keeps the records. Methods are safe for concurrent use. Lookups return NotFound, by the name a user gave. Put methods
 // insert or replace, and are durable when they return.
@@ -9,20 +12,41 @@ type Store interface {
 	Application(ctx context.Context, name string) (Spec, error)
 	Applications(ctx context.Context) ([]Spec, error)
 
+	// PutImage inserts an image, or replaces what is known of it when it was baked again: all but its revocation, which only RevokeImage
+	// changes and which outlives the record, and its version label if the new bake has none.
 	PutImage(ctx context.Context, image Image) error
 	Image(ctx context.Context, digest Digest) (Image, error)
-	// FindImage resolves a full digest, at least six of its first digits, or a version label (the newest image with it);
-	// "" is the newest ready image. NotFound if there is none, Invalid if digits fit several.
+	// FindImage resolves the name of a channel, a version label (the newest image with it), a full digest, or at least six of its
+	// first digits; in this order, so that a channel hides a label, and a label hides digits. "" and "latest" are the newest ready
+	// image. NotFound if there is none, Invalid if digits fit several.
 	FindImage(ctx context.Context, application, ref string) (Image, error)
 	// Images returns an application's images, newest first; all applications' for "".
 	Images(ctx context.Context, application string) ([]Image, error)
+	// RevokeImage sets the image's revocation, or lifts it if r is nil, and returns the image as it is now. A deployment of a revoked
+	// image cannot be created from then on.
+	RevokeImage(ctx context.Context, digest Digest, r *Revocation) (Image, error)
+	// DeleteImage removes the record of an image. Conflict, with the reason, if a channel names it, or if a deployment or execution of
+	// it is under way or ended after seen: when the caller began to look whether anything needs the image. So either the image stays
+	// or a deployment of it cannot be created any more.
+	DeleteImage(ctx context.Context, digest Digest, seen time.Time) error
+
+	// MoveChannel makes a channel name an image, and returns it with what it named before. It is atomic. Moving it to where it is
+	// changes nothing. NotFound if the application has no such image, or no such channel and it is not to be made; Refused if the
+	// image is not ready or revoked; Conflict if the channel is not where IfAt says, or a new one would hide a version label.
+	MoveChannel(ctx context.Context, move ChannelMove) (Channel, error)
+	Channel(ctx context.Context, application, name string) (Channel, error)
+	// Channels returns an application's channels by name; all applications' for "".
+	Channels(ctx context.Context, application string) ([]Channel, error)
+	// DeleteChannel removes a channel. The image stays.
+	DeleteChannel(ctx context.Context, application, name string) error
 
 	PutBake(ctx context.Context, bake Bake) error
 	Bake(ctx context.Context, id string) (Bake, error)
 	Bakes(ctx context.Context, application string, limit int) ([]Bake, error) // newest first
 
 	// CreateDeployment stores a new deployment and, unless it has a Target, gives it the cluster's next server group name. It
-	// returns the record as stored. The same ID again returns what is stored. Conflict if another cluster's groups have such names.
+	// returns the record as stored. The same ID again returns what is stored. Conflict if another cluster's groups have such names,
+	// NotFound if its image is not recorded, Refused if that is revoked.
 	CreateDeployment(ctx context.Context, d Deployment) (Deployment, error)
 	PutDeployment(ctx context.Context, d Deployment) error
 	Deployment(ctx context.Context, id string) (Deployment, error)
@@ -31,6 +55,7 @@ type Store interface {
 
 	PutExecution(ctx context.Context, e Execution) error
 	Execution(ctx context.Context, id string) (Execution, error)
+	Executions(ctx context.Context, application string, limit int) ([]Execution, error) // newest first
 
 	PutRoute(ctx context.Context, route Route) error
 	Route(ctx context.Context, cluster Cluster) (Route, error)

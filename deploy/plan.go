@@ -10,7 +10,7 @@ import (
 )
 
 // PlanDeploy returns the deployment that req asks for, to be given an ID and started. NotFound if the image or the
-// environment is unknown, Refused if the image is not ready, Conflict as [Nameable].
+// environment is unknown, Refused if the image is not ready or revoked, Conflict as [Nameable].
 func PlanDeploy(ctx context.Context, store slipway.Store, req slipway.DeployRequest) (slipway.Deployment, error) {
 	d := slipway.Deployment{Kind: slipway.KindDeploy, Cluster: req.Cluster}
 	if err := Nameable(ctx, store, req.Cluster); err != nil {
@@ -20,7 +20,7 @@ func PlanDeploy(ctx context.Context, store slipway.Store, req slipway.DeployRequ
 	if err != nil {
 		return d, err
 	}
-	if err := deployable(image); err != nil {
+	if err := deployable(image, What(d)); err != nil {
 		return d, err
 	}
 	environment, err := environmentOf(ctx, store, req)
@@ -135,11 +135,10 @@ func PlanRollback(ctx context.Context, store slipway.Store, provider slipway.Pro
 	if err != nil {
 		return slipway.Deployment{}, err
 	}
-	if err := deployable(image); err != nil {
+	d := slipway.Deployment{Kind: slipway.KindRollback, Cluster: cluster, Image: was.Image, Environment: was.Environment, Source: now}
+	if err := deployable(image, What(d)); err != nil {
 		return slipway.Deployment{}, err
 	}
-
-	d := slipway.Deployment{Kind: slipway.KindRollback, Cluster: cluster, Image: was.Image, Environment: was.Environment, Source: now}
 	group, err := provider.ServerGroup(ctx, destination)
 	switch {
 	case err != nil && slipway.CodeOf(err) != slipway.NotFound:
@@ -162,10 +161,11 @@ func (h history) ran(image slipway.Digest) string {
 	return ""
 }
 
-func deployable(image slipway.Image) error {
+// deployable returns a Refused error unless the image is tested and not revoked. doing follows "cannot".
+func deployable(image slipway.Image, doing string) error {
 	switch image.State {
 	case slipway.ImageReady:
-		return nil
+		return image.NotRevoked(doing)
 	case slipway.ImageFailed:
 		return slipway.Errorf(slipway.Refused, "cannot deploy %s image %s: its tests failed", image.Application, image.Digest.Short())
 	default:

@@ -379,6 +379,16 @@ func TestRollback(t *testing.T) {
 			b.deploy("one")
 			b.w.images[imageOf("x")] = slipway.Image{Digest: imageOf("x"), State: slipway.ImageReady}
 		}, "x", "", slipway.Refused},
+		{"to an image that was revoked since", func(t *testing.T, b *bed) {
+			b.deploy("one")
+			b.deploy("two")
+			b.w.revoke(string(imageOf("one")))
+		}, "", "", slipway.Refused},
+		{"from an image that was revoked since", func(t *testing.T, b *bed) {
+			b.deploy("one")
+			b.deploy("two")
+			b.w.revoke(string(imageOf("two")))
+		}, "", "route v1 (v2) · prove v1 · route v1 [v2] · route v1", ""},
 		{"to an unknown image", func(t *testing.T, b *bed) { b.deploy("one") }, "x", "", slipway.NotFound},
 		{"to the same", func(t *testing.T, b *bed) { b.deploy("one"); b.deploy("one") }, "", "", slipway.Refused},
 		{"past the same", func(t *testing.T, b *bed) { b.deploy("one"); b.deploy("two"); b.deploy("two") }, "",
@@ -479,6 +489,10 @@ func TestPlanDeploy(t *testing.T) {
 		w.images[imageOf(name)] = slipway.Image{Digest: imageOf(name), Application: "hello", State: state, Service: slipway.Service{Port: port}}
 		return string(imageOf(name))
 	}
+	revoked := func(name string) string {
+		w.revoke(image(name, slipway.ImageReady, 80))
+		return string(imageOf(name))
+	}
 	w.apps["hello"] = slipway.Spec{Environments: map[string]slipway.Environment{
 		"prod": {LoadBalancer: &slipway.LoadBalancerSpec{Port: 8443}},
 	}}
@@ -495,6 +509,7 @@ func TestPlanDeploy(t *testing.T) {
 		{"ready", slipway.DeployRequest{Cluster: cluster, Image: image("a", slipway.ImageReady, 80)}, ""},
 		{"failed its tests", slipway.DeployRequest{Cluster: cluster, Image: image("b", slipway.ImageFailed, 80)}, slipway.Refused},
 		{"untested", slipway.DeployRequest{Cluster: cluster, Image: image("c", slipway.ImageUntested, 80)}, slipway.Refused},
+		{"revoked", slipway.DeployRequest{Cluster: cluster, Image: revoked("r")}, slipway.Refused},
 		{"unknown", slipway.DeployRequest{Cluster: cluster, Image: string(imageOf("d"))}, slipway.NotFound},
 		{"no port", slipway.DeployRequest{Cluster: cluster, Image: image("e", slipway.ImageReady, 0)}, slipway.Invalid},
 		{"names that another cluster has", slipway.DeployRequest{Cluster: slipway.Cluster{Application: "hello-a", Environment: "b"}, Image: image("h", slipway.ImageReady, 80), Environment: &slipway.Environment{}}, slipway.Conflict},

@@ -301,6 +301,12 @@ func (w *world) Image(_ context.Context, d slipway.Digest) (slipway.Image, error
 	return slipway.Image{}, slipway.Errorf(slipway.NotFound, "no image %s", d)
 }
 
+func (w *world) revoke(digest string) {
+	image := w.images[slipway.Digest(digest)]
+	image.Revoked = &slipway.Revocation{Reason: "broken"}
+	w.images[slipway.Digest(digest)] = image
+}
+
 func (w *world) FindImage(ctx context.Context, _, ref string) (slipway.Image, error) {
 	return w.Image(ctx, slipway.Digest(ref))
 }

@@ -32,7 +32,7 @@ func (s *Store) Application(ctx context.Context, name string) (slipway.Spec, err
 
 // Applications implements [slipway.Store]; by name.
 func (s *Store) Applications(ctx context.Context) ([]slipway.Spec, error) {
-	return list[applicationRow, slipway.Spec](ctx, s, "the applications", func(q *bun.SelectQuery) *bun.SelectQuery {
+	return list[applicationRow, slipway.Spec](ctx, s, s.read, "the applications", func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Order("name")
 	})
 }

@@ -34,7 +34,7 @@ func (s *Store) Bake(ctx context.Context, id string) (slipway.Bake, error) {
 
 // Bakes implements [slipway.Store]; all for an empty application, and without bound for a limit below 1.
 func (s *Store) Bakes(ctx context.Context, application string, limit int) ([]slipway.Bake, error) {
-	return list[bakeRow, slipway.Bake](ctx, s, "the bakes", func(q *bun.SelectQuery) *bun.SelectQuery {
+	return list[bakeRow, slipway.Bake](ctx, s, s.read, "the bakes", func(q *bun.SelectQuery) *bun.SelectQuery {
 		return newest(is(q, "application", application), "started", "id", limit)
 	})
 }

@@ -15,6 +15,7 @@ type deploymentRow struct {
 	ID            string `bun:"id,pk"`
 	Application   string `bun:"application"`
 	Environment   string `bun:"environment"`
+	Image         string `bun:"image"`
 	Started       int64  `bun:"started"`
 	doc
 }
@@ -25,6 +26,13 @@ func (s *Store) CreateDeployment(ctx context.Context, d slipway.Deployment) (sli
 		stored, err := s.deployment(ctx, tx, d.ID)
 		if slipway.CodeOf(err) != slipway.NotFound {
 			d = stored
+			return err
+		}
+		image, err := s.byDigest(ctx, tx, d.Image)
+		if err == nil {
+			err = image.NotRevoked("deploy it to " + d.Cluster.Environment)
+		}
+		if err != nil {
 			return err
 		}
 		if d.Target == "" {
@@ -63,7 +71,7 @@ func (s *Store) Deployment(ctx context.Context, id string) (slipway.Deployment, 
 
 // Deployments implements [slipway.Store]; without bound for a limit below 1.
 func (s *Store) Deployments(ctx context.Context, cluster slipway.Cluster, limit int) ([]slipway.Deployment, error) {
-	return list[deploymentRow, slipway.Deployment](ctx, s, "the deployments", func(q *bun.SelectQuery) *bun.SelectQuery {
+	return list[deploymentRow, slipway.Deployment](ctx, s, s.read, "the deployments", func(q *bun.SelectQuery) *bun.SelectQuery {
 		return newest(is(is(q, "application", cluster.Application), "environment", cluster.Environment), "started", "id", limit)
 	})
 }
@@ -79,7 +87,10 @@ func newDeploymentRow(d slipway.Deployment) (*deploymentRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &deploymentRow{ID: d.ID, Application: d.Cluster.Application, Environment: d.Cluster.Environment, Started: d.Started.UnixNano(), doc: doc}, nil
+	return &deploymentRow{
+		ID: d.ID, Application: d.Cluster.Application, Environment: d.Cluster.Environment,
+		Image: string(d.Image), Started: d.Started.UnixNano(), doc: doc,
+	}, nil
 }
 
 // nextGroup takes the cluster's next server group number. The cluster's row stays locked until tx ends. Conflict if the groups of another

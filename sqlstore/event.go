@@ -57,7 +57,7 @@ func (s *Store) Events(ctx context.Context, filter slipway.EventFilter, limit in
 	if filter.Newest {
 		order = "seq DESC"
 	}
-	events, err := list[eventRow, slipway.Event](ctx, s, "the events", func(q *bun.SelectQuery) *bun.SelectQuery {
+	events, err := list[eventRow, slipway.Event](ctx, s, s.read, "the events", func(q *bun.SelectQuery) *bun.SelectQuery {
 		q = is(is(q, "application", filter.Application), "environment", filter.Environment)
 		q = is(is(is(q, "execution", filter.Execution), "bake", filter.Bake), "deployment", filter.Deployment)
 		q = q.Where("seq > ?", filter.After).Order(order)

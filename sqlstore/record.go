@@ -32,8 +32,13 @@ func encode(record any) (doc, error) {
 
 // put inserts a row, or replaces the one with the same key.
 func (s *Store) put(ctx context.Context, what string, r any, key string) error {
-	_, err := s.write.NewInsert().Model(r).On("CONFLICT (" + key + ") DO UPDATE").Exec(ctx)
-	return s.explain("store "+what, err)
+	return s.explain("store "+what, upsert(ctx, s.write, r, key))
+}
+
+// upsert is put as part of something larger, which explains its error.
+func upsert(ctx context.Context, db bun.IDB, r any, key string) error {
+	_, err := db.NewInsert().Model(r).On("CONFLICT (" + key + ") DO UPDATE").Exec(ctx)
+	return err
 }
 
 // get returns the record of R's table that where selects, or a NotFound error that says it is the one named by what.
@@ -51,9 +56,9 @@ func get[R row, T any](ctx context.Context, s *Store, db bun.IDB, what string, w
 }
 
 // list returns the records of R's table that where selects, in its order.
-func list[R row, T any](ctx context.Context, s *Store, what string, where func(*bun.SelectQuery) *bun.SelectQuery) ([]T, error) {
+func list[R row, T any](ctx context.Context, s *Store, db bun.IDB, what string, where func(*bun.SelectQuery) *bun.SelectQuery) ([]T, error) {
 	var rows []R
-	if err := s.read.NewSelect().Model(&rows).Apply(where).Scan(ctx); err != nil {
+	if err := db.NewSelect().Model(&rows).Apply(where).Scan(ctx); err != nil {
 		return nil, s.explain("read "+what, err)
 	}
 	records := make([]T, len(rows))

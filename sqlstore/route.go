@@ -33,7 +33,7 @@ func (s *Store) Route(ctx context.Context, cluster slipway.Cluster) (slipway.Rou
 
 // Routes implements [slipway.Store]; by cluster.
 func (s *Store) Routes(ctx context.Context) ([]slipway.Route, error) {
-	return list[routeRow, slipway.Route](ctx, s, "the routes", func(q *bun.SelectQuery) *bun.SelectQuery {
+	return list[routeRow, slipway.Route](ctx, s, s.read, "the routes", func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Order("application", "environment")
 	})
 }

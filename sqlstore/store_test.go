@@ -1,12 +1,15 @@
 package sqlstore
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pressly/goose/v3"
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/storetest"
@@ -33,8 +36,11 @@ func TestStore(t *testing.T) {
 func TestReopen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "odd ?%# name.db")
 	s := open(t, path)
-	cluster := slipway.Cluster{Application: "a", Environment: "e"}
-	if _, err := s.CreateDeployment(t.Context(), slipway.Deployment{ID: "d-1", Cluster: cluster}); err != nil {
+	cluster, image := slipway.Cluster{Application: "a", Environment: "e"}, slipway.DigestOf(nil)
+	if err := s.PutImage(t.Context(), slipway.Image{Digest: image}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CreateDeployment(t.Context(), slipway.Deployment{ID: "d-1", Cluster: cluster, Image: image}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.AppendEvent(t.Context(), slipway.Event{Kind: slipway.BakeStarted}); err != nil {
@@ -47,13 +53,62 @@ func TestReopen(t *testing.T) {
 		t.Fatalf("the database is not where it was asked for: %v", err)
 	}
 	s = open(t, path)
-	d, err := s.CreateDeployment(t.Context(), slipway.Deployment{ID: "d-2", Cluster: cluster})
+	d, err := s.CreateDeployment(t.Context(), slipway.Deployment{ID: "d-2", Cluster: cluster, Image: image})
 	if err != nil || d.Target != "a-e-v002" {
 		t.Errorf("after reopening: %q, %v", d.Target, err)
 	}
 	e, err := s.AppendEvent(t.Context(), slipway.Event{Kind: slipway.BakeFinished})
 	if err != nil || e.Seq != 2 {
 		t.Errorf("after reopening: seq %d, %v", e.Seq, err)
+	}
+}
+
+// TestUpgrade opens a database of the first schema: what decides whether an image is needed is read from the records there are.
+func TestUpgrade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "slipway.db")
+	db, err := connect(path, 1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := goose.NewProvider(goose.DialectSQLite3, db.DB, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.UpTo(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	deployed, shipped := slipway.DigestOf([]byte("deployed")), slipway.DigestOf([]byte("shipped"))
+	for statement, record := range map[string]any{
+		"INSERT INTO deployments (id, application, environment, started, doc) VALUES ('d-1', 'a', 'e', 1, ?)": slipway.Deployment{ID: "d-1", Image: deployed, State: slipway.DeploymentRunning},
+		"INSERT INTO executions (id, doc) VALUES ('x-1', ?)":                                                  slipway.Execution{ID: "x-1", Application: "a", Image: shipped, State: slipway.ExecutionRunning, Started: time.Unix(2, 0)},
+		"INSERT INTO executions (id, doc) VALUES ('x-2', ?)":                                                  slipway.Execution{ID: "x-2", Application: "a", State: slipway.ExecutionFailed, Started: time.Unix(1, 0)},
+	} {
+		d, err := encode(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), statement, d.Doc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
+	for _, image := range []slipway.Digest{deployed, shipped} {
+		if err := s.PutImage(t.Context(), slipway.Image{Digest: image, Application: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DeleteImage(t.Context(), image, time.Now()); slipway.CodeOf(err) != slipway.Conflict {
+			t.Errorf("removing an image that is needed: %v, want a Conflict", err)
+		}
+	}
+	if all, err := s.Executions(t.Context(), "a", 0); err != nil || len(all) != 2 || all[0].ID != "x-1" {
+		t.Errorf("%+v, %v, want x-1 and x-2", all, err)
 	}
 }
 

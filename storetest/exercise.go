@@ -26,6 +26,11 @@ func Exercise(t *testing.T, open func(t *testing.T) slipway.Store) {
 		{"putting again replaces", replaces},
 		{"lists are ordered, narrowed and bounded", lists},
 		{"FindImage", findImage},
+		{"a channel moves at once, or not at all", moveChannel},
+		{"fifty who move a channel at once move it one after the other", concurrentMoves},
+		{"a revocation outlives what is known of the image", revoke},
+		{"an image that is needed is not removed", deleteImage},
+		{"an image is deployed or removed, never both", deployOrDelete},
 		{"text from outside stays text", injection},
 		{"server group numbers grow and are never used twice", groupNumbers},
 		{"the same deployment is created once", sameDeployment},
@@ -83,6 +88,20 @@ func deployment(n int, cluster slipway.Cluster) slipway.Deployment {
 	}
 }
 
+func execution(n int, application string) slipway.Execution {
+	return slipway.Execution{
+		ID: fmt.Sprintf("x-%d", n), Application: application, Environments: []string{"prod"}, State: slipway.ExecutionRunning,
+		Image: digest(n), Deployments: []string{}, Started: at(n),
+	}
+}
+
+// created is the n-th deployment, of an image that all of them share.
+func created(n int, cluster slipway.Cluster) slipway.Deployment {
+	d := deployment(n, cluster)
+	d.Image = digest(1)
+	return d
+}
+
 func route(cluster slipway.Cluster) slipway.Route {
 	return slipway.Route{Cluster: cluster, Address: "127.0.0.1", Port: 80, Groups: []slipway.GroupRoute{{Group: cluster.GroupName(1), Mode: slipway.Active, Weight: 100}}}
 }
@@ -100,6 +119,10 @@ func roundTrips(t *testing.T, s slipway.Store) {
 	x := slipway.Execution{ID: "x-1", Application: "shop", Environments: []string{"prod"}, State: slipway.ExecutionRunning, Deployments: []string{"d-1"}, Started: at(1)}
 	must(t, s.PutExecution(ctx, x))
 	same(t, x)(s.Execution(ctx, "x-1"))
+	same(t, []slipway.Execution{x})(s.Executions(ctx, "shop", 1))
+	c := slipway.Channel{Application: "shop", Name: "stable", Image: digest(1), Moved: at(2), By: "ann"}
+	same(t, c)(s.MoveChannel(ctx, move("stable", 1, at(2))))
+	same(t, c)(s.Channel(ctx, "shop", "stable"))
 	must(t, s.PutRoute(ctx, route(prod)))
 	same(t, route(prod))(s.Route(ctx, prod))
 	e, err := s.AppendEvent(ctx, slipway.Event{Time: at(1), Kind: slipway.BakeStarted, Message: "m", Bake: "b-1", Data: json.RawMessage(`{"id":"b-1"}`)})
@@ -116,6 +139,10 @@ func notFound(t *testing.T, s slipway.Store) {
 		"bake":        func(n string) error { _, err := s.Bake(ctx, n); return err },
 		"deployment":  func(n string) error { _, err := s.Deployment(ctx, n); return err },
 		"execution":   func(n string) error { _, err := s.Execution(ctx, n); return err },
+		"channel":     func(n string) error { _, err := s.Channel(ctx, "shop", n); return err },
+		"old channel": func(n string) error { return s.DeleteChannel(ctx, "shop", n) },
+		"old image":   func(n string) error { return s.DeleteImage(ctx, slipway.Digest(n), at(0)) },
+		"revoked":     func(n string) error { _, err := s.RevokeImage(ctx, slipway.Digest(n), nil); return err },
 		"route": func(n string) error {
 			_, err := s.Route(ctx, slipway.Cluster{Application: n, Environment: "e"})
 			return err
@@ -129,6 +156,8 @@ func notFound(t *testing.T, s slipway.Store) {
 	empty(t)(s.Applications(ctx))
 	empty(t)(s.Images(ctx, "nobody"))
 	empty(t)(s.Bakes(ctx, "nobody", 1))
+	empty(t)(s.Executions(ctx, "nobody", 1))
+	empty(t)(s.Channels(ctx, "nobody"))
 	empty(t)(s.Deployments(ctx, prod, 1))
 	empty(t)(s.Routes(ctx))
 	empty(t)(s.Events(ctx, slipway.EventFilter{}, 1))
@@ -149,6 +178,11 @@ func replaces(t *testing.T, s slipway.Store) {
 	same(t, []slipway.Image{i})(s.Images(ctx, "shop"))
 	same(t, i)(s.FindImage(ctx, "shop", "v1.1"))
 	wants(t, slipway.NotFound)(s.FindImage(ctx, "shop", "v1"))
+	unlabelled := i
+	unlabelled.Version, unlabelled.Created = "", at(2)
+	must(t, s.PutImage(ctx, unlabelled)) // baked again, and nobody gave it another label
+	i.Created = at(2)
+	same(t, []slipway.Image{i})(s.Images(ctx, "shop"))
 
 	b := bake(1, "shop")
 	must(t, s.PutBake(ctx, b))
@@ -177,6 +211,7 @@ func lists(t *testing.T, s slipway.Store) {
 		must(t, s.PutApplication(ctx, spec(c.Application)))
 		must(t, s.PutImage(ctx, image(n, c.Application, "", slipway.ImageReady)))
 		must(t, s.PutBake(ctx, bake(n, c.Application)))
+		must(t, s.PutExecution(ctx, execution(n, c.Application)))
 		must(t, s.PutDeployment(ctx, deployment(n, c)))
 		must(t, s.PutRoute(ctx, route(c)))
 	}
@@ -189,6 +224,9 @@ func lists(t *testing.T, s slipway.Store) {
 
 	same(t, []slipway.Bake{bake(3, "shop"), bake(1, "shop")})(s.Bakes(ctx, "shop", 2))
 	same(t, []slipway.Bake{bake(3, "shop"), bake(2, "blog"), bake(1, "shop"), bake(0, "shop")})(s.Bakes(ctx, "", 0))
+
+	same(t, []slipway.Execution{execution(3, "shop"), execution(1, "shop")})(s.Executions(ctx, "shop", 2))
+	same(t, []slipway.Execution{execution(3, "shop"), execution(2, "blog"), execution(1, "shop"), execution(0, "shop")})(s.Executions(ctx, "", 0))
 
 	same(t, []slipway.Deployment{deployment(3, prod), deployment(0, prod)})(s.Deployments(ctx, prod, 0))
 	same(t, []slipway.Deployment{deployment(3, prod)})(s.Deployments(ctx, prod, 1))
@@ -216,6 +254,7 @@ func findImage(t *testing.T, s slipway.Store) {
 
 	for ref, want := range map[string]slipway.Image{
 		"":                 i2, // the newest ready one
+		"latest":           i2,
 		"v1":               i2, // the newest with the label
 		"v2":               i3, // whatever its state
 		string(i1.Digest):  i1,
@@ -248,6 +287,193 @@ func findImage(t *testing.T, s slipway.Store) {
 		t.Run("not "+ref, func(t *testing.T) { wants(t, code)(s.FindImage(ctx, "shop", ref)) })
 	}
 	wants(t, slipway.NotFound)(s.FindImage(ctx, "nobody", ""))
+
+	// A channel comes before a label, which may well be given after the channel was made.
+	_, err := s.MoveChannel(ctx, slipway.ChannelMove{Application: "shop", Name: "beta", Image: i1.Digest, Create: true, At: at(6)})
+	must(t, err)
+	same(t, i1)(s.FindImage(ctx, "shop", "beta"))
+	put(7, fill("sha256:beefee"), "shop", "beta", slipway.ImageReady)
+	same(t, i1)(s.FindImage(ctx, "shop", "beta"))
+	wants(t, slipway.NotFound)(s.FindImage(ctx, "blog", "beta"))
+}
+
+// move is one of a channel of the shop to the n-th image, which makes the channel if there is none.
+func move(channel string, n int, at time.Time) slipway.ChannelMove {
+	return slipway.ChannelMove{Application: "shop", Name: channel, Image: digest(n), Create: true, By: "ann", At: at}
+}
+
+func moveChannel(t *testing.T, s slipway.Store) {
+	ctx := t.Context()
+	for n, state := range map[int]slipway.ImageState{1: slipway.ImageReady, 2: slipway.ImageReady, 3: slipway.ImageFailed, 4: slipway.ImageUntested, 5: slipway.ImageReady} {
+		must(t, s.PutImage(ctx, image(n, "shop", fmt.Sprintf("v%d", n), state)))
+	}
+	must(t, s.PutImage(ctx, image(6, "blog", "v6", slipway.ImageReady)))
+	_, err := s.RevokeImage(ctx, digest(5), &slipway.Revocation{At: at(9), Reason: "broken"})
+	must(t, err)
+
+	uncreated := move("stable", 1, at(10))
+	uncreated.Create = false
+	wants(t, slipway.NotFound)(s.MoveChannel(ctx, uncreated))
+	first := slipway.Channel{Application: "shop", Name: "stable", Image: digest(1), Moved: at(10), By: "ann"}
+	same(t, first)(s.MoveChannel(ctx, move("stable", 1, at(10))))
+	same(t, first)(s.MoveChannel(ctx, move("stable", 1, at(11)))) // it is there already
+	second := slipway.Channel{Application: "shop", Name: "stable", Image: digest(2), Previous: digest(1), Moved: at(12), By: "ann"}
+	same(t, second)(s.MoveChannel(ctx, move("stable", 2, at(12))))
+
+	guarded := func(channel string, n, at int) slipway.ChannelMove {
+		m := move(channel, n, began)
+		m.IfAt = digest(at)
+		return m
+	}
+	for _, c := range []struct {
+		why  string
+		move slipway.ChannelMove
+		want slipway.Code
+	}{
+		{"its tests failed", move("stable", 3, began), slipway.Refused},
+		{"it is not tested", move("stable", 4, began), slipway.Refused},
+		{"it is revoked", move("stable", 5, began), slipway.Refused},
+		{"another application's", move("stable", 6, began), slipway.NotFound},
+		{"no such image", move("stable", 7, began), slipway.NotFound},
+		{"moved meanwhile", guarded("stable", 1, 1), slipway.Conflict},
+		{"a guard on nothing", guarded("beta", 1, 1), slipway.NotFound},
+		{"hides a label", move("v1", 2, began), slipway.Conflict},
+		{"latest", move("latest", 2, began), slipway.Invalid},
+		{"digits", move("facade", 2, began), slipway.Invalid},
+		{"no name", move("", 2, began), slipway.Invalid},
+		{"upper case", move("Stable", 2, began), slipway.Invalid},
+	} {
+		t.Run("not "+c.why, func(t *testing.T) { wants(t, c.want)(s.MoveChannel(ctx, c.move)) })
+	}
+	same(t, []slipway.Channel{second})(s.Channels(ctx, "shop")) // as if nobody had tried
+	third := slipway.Channel{Application: "shop", Name: "stable", Image: digest(1), Previous: digest(2), Moved: began, By: "ann"}
+	same(t, third)(s.MoveChannel(ctx, guarded("stable", 1, 2)))
+
+	beta := slipway.Channel{Application: "shop", Name: "beta", Image: digest(2), Moved: at(13), By: "ann"}
+	same(t, beta)(s.MoveChannel(ctx, move("beta", 2, at(13))))
+	same(t, []slipway.Channel{beta, third})(s.Channels(ctx, ""))
+	empty(t)(s.Channels(ctx, "blog"))
+	must(t, s.DeleteChannel(ctx, "shop", "stable"))
+	same(t, []slipway.Channel{beta})(s.Channels(ctx, "shop"))
+	wants(t, slipway.NotFound)(s.FindImage(ctx, "shop", "stable"))
+}
+
+func concurrentMoves(t *testing.T, s slipway.Store) {
+	const movers = 50
+	ctx := t.Context()
+	for n := range movers {
+		must(t, s.PutImage(ctx, image(n, "shop", "", slipway.ImageReady)))
+	}
+	moved := make([]slipway.Channel, movers)
+	var all sync.WaitGroup
+	for n := range movers {
+		all.Go(func() {
+			var err error
+			if moved[n], err = s.MoveChannel(ctx, move("stable", n, at(n))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	// What each found is what exactly one other left: a chain from nothing to where the channel is now.
+	left := map[slipway.Digest]slipway.Digest{}
+	for _, c := range moved {
+		left[c.Image] = c.Previous
+	}
+	now, err := s.Channel(ctx, "shop", "stable")
+	must(t, err)
+	at, steps := now.Image, 0
+	for ; at != "" && steps <= movers; steps++ {
+		at = left[at]
+	}
+	if steps != movers {
+		t.Errorf("the channel's past is %d moves long, want %d", steps, movers)
+	}
+}
+
+func revoke(t *testing.T, s slipway.Store) {
+	ctx := t.Context()
+	i := image(1, "shop", "v1", slipway.ImageReady)
+	must(t, s.PutImage(ctx, i))
+	r := &slipway.Revocation{At: at(5), Reason: "CVE-2026-1", By: "ann"}
+	i.Revoked = r
+	same(t, i)(s.RevokeImage(ctx, digest(1), r))
+	same(t, i)(s.Image(ctx, digest(1)))
+
+	must(t, s.PutImage(ctx, image(1, "shop", "v1", slipway.ImageReady))) // baked again
+	same(t, i)(s.Image(ctx, digest(1)))
+	must(t, s.DeleteImage(ctx, digest(1), at(6)))
+	wants(t, slipway.NotFound)(s.Image(ctx, digest(1)))
+	must(t, s.PutImage(ctx, image(1, "shop", "v1", slipway.ImageReady))) // removed, then baked again
+	same(t, i)(s.FindImage(ctx, "shop", "v1"))
+	wants(t, slipway.Refused)(s.CreateDeployment(ctx, deployment(1, prod)))
+	wants(t, slipway.NotFound)(s.Deployment(ctx, "d-1"))
+
+	i.Revoked = nil
+	same(t, i)(s.RevokeImage(ctx, digest(1), nil))
+	must(t, s.PutImage(ctx, i))
+	same(t, i)(s.Image(ctx, digest(1)))
+	lifted := image(2, "shop", "v2", slipway.ImageReady)
+	lifted.Revoked = r // only RevokeImage revokes
+	must(t, s.PutImage(ctx, lifted))
+	lifted.Revoked = nil
+	same(t, lifted)(s.Image(ctx, digest(2)))
+}
+
+func deleteImage(t *testing.T, s slipway.Store) {
+	ctx := t.Context()
+	for n := 1; n <= 7; n++ {
+		must(t, s.PutImage(ctx, image(n, "shop", "", slipway.ImageReady)))
+	}
+	_, err := s.MoveChannel(ctx, move("stable", 1, at(1)))
+	must(t, err)
+	over := func(n, finished int) slipway.Deployment {
+		d := deployment(n, prod)
+		d.State, d.Finished = slipway.DeploymentSucceeded, at(finished)
+		return d
+	}
+	must(t, s.PutDeployment(ctx, deployment(2, prod)))
+	must(t, s.PutDeployment(ctx, over(3, 101)))
+	must(t, s.PutDeployment(ctx, over(4, 99)))
+	x := execution(5, "shop")
+	must(t, s.PutExecution(ctx, x))
+	x = execution(6, "shop")
+	x.State, x.Finished = slipway.ExecutionSucceeded, at(99)
+	must(t, s.PutExecution(ctx, x))
+
+	for n, why := range map[int]string{1: "channel stable", 2: "deployment d-2", 3: "deployment d-3", 5: "execution x-5"} {
+		err := s.DeleteImage(ctx, digest(n), at(100))
+		if slipway.CodeOf(err) != slipway.Conflict || !strings.Contains(slipway.MessageOf(err), why) {
+			t.Errorf("image %d: %v, want a Conflict that names %s", n, err, why)
+		}
+	}
+	for _, n := range []int{4, 6, 7} {
+		must(t, s.DeleteImage(ctx, digest(n), at(100)))
+	}
+	same(t, []slipway.Image{
+		image(5, "shop", "", slipway.ImageReady), image(3, "shop", "", slipway.ImageReady), image(2, "shop", "", slipway.ImageReady), image(1, "shop", "", slipway.ImageReady),
+	})(s.Images(ctx, "shop"))
+	wants(t, slipway.NotFound)(s.CreateDeployment(ctx, deployment(7, prod)))
+}
+
+func deployOrDelete(t *testing.T, s slipway.Store) {
+	const images = 50
+	ctx := t.Context()
+	for n := range images {
+		must(t, s.PutImage(ctx, image(n, "shop", "", slipway.ImageReady)))
+		var deployed, deleted error
+		var both sync.WaitGroup
+		both.Go(func() { _, deployed = s.CreateDeployment(ctx, deployment(n, prod)) })
+		both.Go(func() { deleted = s.DeleteImage(ctx, digest(n), at(n)) })
+		both.Wait()
+		_, err := s.Image(ctx, digest(n))
+		switch {
+		case deployed == nil && slipway.CodeOf(deleted) == slipway.Conflict && err == nil:
+		case slipway.CodeOf(deployed) == slipway.NotFound && deleted == nil && slipway.CodeOf(err) == slipway.NotFound:
+		default:
+			t.Fatalf("deployed: %v, removed: %v, the image now: %v", deployed, deleted, err)
+		}
+	}
 }
 
 func injection(t *testing.T, s slipway.Store) {
@@ -263,9 +489,10 @@ func injection(t *testing.T, s slipway.Store) {
 
 func groupNumbers(t *testing.T, s slipway.Store) {
 	ctx := t.Context()
+	must(t, s.PutImage(ctx, image(1, "shop", "v1", slipway.ImageReady)))
 	create := func(n int, cluster slipway.Cluster, target, want string) {
 		t.Helper()
-		d := deployment(n, cluster)
+		d := created(n, cluster)
 		d.Target = target
 		got, err := s.CreateDeployment(ctx, d)
 		must(t, err)
@@ -280,7 +507,7 @@ func groupNumbers(t *testing.T, s slipway.Store) {
 	create(4, slipway.Cluster{Application: "shop", Environment: "dev"}, "", "shop-dev-v001")
 	create(5, prod, "", "shop-prod-v003")
 	create(-1, slipway.Cluster{Application: "shop", Environment: "eu-prod"}, "", "shop-eu-prod-v001")
-	namesake := deployment(-2, slipway.Cluster{Application: "shop-eu", Environment: "prod"})
+	namesake := created(-2, slipway.Cluster{Application: "shop-eu", Environment: "prod"})
 	if _, err := s.CreateDeployment(ctx, namesake); slipway.CodeOf(err) != slipway.Conflict {
 		t.Errorf("a server group of another cluster's name: %v, want a Conflict", err)
 	}
@@ -288,7 +515,7 @@ func groupNumbers(t *testing.T, s slipway.Store) {
 		t.Errorf("the deployment that was refused: %v, want NotFound", err)
 	}
 	for n := 6; n <= 1001; n++ {
-		d := deployment(n, prod)
+		d := created(n, prod)
 		if _, err := s.CreateDeployment(ctx, d); err != nil {
 			t.Fatal(err)
 		}
@@ -298,12 +525,13 @@ func groupNumbers(t *testing.T, s slipway.Store) {
 
 func sameDeployment(t *testing.T, s slipway.Store) {
 	ctx := t.Context()
-	first, err := s.CreateDeployment(ctx, deployment(1, prod))
+	must(t, s.PutImage(ctx, image(1, "shop", "v1", slipway.ImageReady)))
+	first, err := s.CreateDeployment(ctx, created(1, prod))
 	must(t, err)
 	first.State = slipway.DeploymentSucceeded
 	must(t, s.PutDeployment(ctx, first))
-	same(t, first)(s.CreateDeployment(ctx, deployment(1, prod)))
-	next, err := s.CreateDeployment(ctx, deployment(2, prod))
+	same(t, first)(s.CreateDeployment(ctx, created(1, prod)))
+	next, err := s.CreateDeployment(ctx, created(2, prod))
 	must(t, err)
 	if next.Target != prod.GroupName(2) {
 		t.Errorf("creating again took a number: the next is %s", next.Target)
@@ -312,11 +540,12 @@ func sameDeployment(t *testing.T, s slipway.Store) {
 
 func concurrentDeployments(t *testing.T, s slipway.Store) {
 	const writers = 50
+	must(t, s.PutImage(t.Context(), image(1, "shop", "v1", slipway.ImageReady)))
 	targets := make([]string, writers)
 	var all sync.WaitGroup
 	for n := range writers {
 		all.Go(func() {
-			d, err := s.CreateDeployment(t.Context(), deployment(n, prod))
+			d, err := s.CreateDeployment(t.Context(), created(n, prod))
 			if err != nil {
 				t.Error(err)
 			}
