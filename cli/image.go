@@ -1,12 +1,25 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-sh/slipway"
+)
 
 // newImage returns the group of verbs about one image or several.
 func newImage(f *Factory) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "image",
 		Short: "Look into, compare, verify, move and retire images",
+		Long: `Look into, compare, verify, move and retire images.
+
+An image is named APPLICATION[@REF], or APPLICATION REF: "hello@stable" and "hello stable" are the same. REF is a
+channel, a version label, a digest or at least six of its first digits, or latest: the newest ready image,
+which is also meant by APPLICATION alone.`,
 	}
 	c.AddCommand(imageVerbs(f)...)
 	return c
@@ -14,4 +27,24 @@ func newImage(f *Factory) *cobra.Command {
 
 func imageVerbs(f *Factory) []*cobra.Command {
 	return []*cobra.Command{}
+}
+
+// imageRef is an image as a person names it.
+type imageRef struct {
+	application string
+	ref         string // a channel, version label, digest, its first digits, or "latest"
+}
+
+func (r imageRef) String() string { return r.application + "@" + r.ref }
+
+// imageArgs reads an image from a command line: APPLICATION[@REF], or APPLICATION REF. Without REF it is the newest ready one.
+func imageArgs(args []string) (imageRef, error) {
+	application, ref, given := strings.Cut(args[0], "@")
+	if given && (ref == "" || len(args) > 1) {
+		return imageRef{}, usageError{fmt.Errorf("cannot tell which image %q means: want APPLICATION@REF, or APPLICATION REF", strings.Join(args, " "))}
+	}
+	if len(args) > 1 {
+		ref = args[1]
+	}
+	return imageRef{application, cmp.Or(ref, "latest")}, slipway.ValidateName("application", application)
 }
