@@ -24,7 +24,7 @@ func main() {
 	examples := flag.String("examples", "examples", "directory with the example applications")
 	runs := flag.Int("runs", 10, "how often each thing is measured, at least 10 for figures that count")
 	rate := flag.Int("rate", 500, "requests per second during rollouts")
-	only := flag.String("only", "", "one group of figures alone: programs, launch, bake or rollout")
+	only := flag.String("only", "", "one group of figures alone: programs, launch, bake, base or rollout")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -62,6 +62,7 @@ func run(ctx context.Context, bin, out, examples string, runs, rate int, only st
 		{"programs", b.measurePrograms},
 		{"launch", b.measureLaunch},
 		{"bake", b.measureBake},
+		{"base", b.measureBase},
 		{"rollout", b.measureRollout},
 	} {
 		if only != "" && only != group.name {
