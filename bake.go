@@ -79,6 +79,13 @@ type ContextEntry struct {
 	Size   int64  `json:"size,omitempty"`   // of a file, bytes
 }
 
+// RebuildRequest asks to verify that an image comes out the same again.
+type RebuildRequest struct {
+	Application string `json:"application"`
+	Image       string `json:"image,omitempty"`   // as in DeployRequest
+	Secrets     string `json:"secrets,omitempty"` // as in BakeRequest: values of secrets are not recorded
+}
+
 // BakeState says how far a bake is.
 type BakeState string
 

@@ -14,9 +14,9 @@ type Operator interface {
 	Bake(ctx context.Context, req BakeRequest) (Bake, error)
 	// PlanBake says what a bake would do, and does nothing.
 	PlanBake(ctx context.Context, req BakeRequest) (BakePlan, error)
-	// Rebuild bakes an image of the application again from its recorded inputs, without cache and with the same packages, and
-	// compares. The bake fails, and its Differences name the files, if anything is not the same. It registers nothing.
-	Rebuild(ctx context.Context, application, ref string) (Bake, error)
+	// Rebuild bakes an image again from its recorded inputs, without cache and with the same packages, and compares. The bake
+	// fails, and its Differences name the files, if anything is not the same. It registers nothing.
+	Rebuild(ctx context.Context, req RebuildRequest) (Bake, error)
 	// Deploy moves a cluster to an image. Conflict, naming the other, while a deployment of the cluster is under way.
 	Deploy(ctx context.Context, req DeployRequest) (Deployment, error)
 	// Rollback moves a cluster back. Refused if there is nothing to roll back to.

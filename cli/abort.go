@@ -79,7 +79,7 @@ func finalState(ctx context.Context, c *client.Client, id string) (string, error
 	case 'b':
 		var b slipway.Bake
 		b, err = c.GetBake(ctx, id)
-		state, done = string(b.State), b.State.Done()
+		state, done = string(b.State), b.State.Done() && b.Kept == ""
 	case 'd':
 		var d slipway.Deployment
 		d, err = c.Deployment(ctx, id)

@@ -20,8 +20,8 @@ func (c *Client) PlanBake(ctx context.Context, req slipway.BakeRequest) (slipway
 }
 
 // Rebuild starts a bake that builds an image again from its recorded inputs and compares.
-func (c *Client) Rebuild(ctx context.Context, application, ref string) (slipway.Bake, error) {
-	return call[slipway.Bake](ctx, c, http.MethodPost, "/v1/images/"+url.PathEscape(application)+"/"+url.PathEscape(ref)+"/rebuilds", nil)
+func (c *Client) Rebuild(ctx context.Context, req slipway.RebuildRequest) (slipway.Bake, error) {
+	return call[slipway.Bake](ctx, c, http.MethodPost, "/v1/rebuilds", req)
 }
 
 // GetBake returns a bake.

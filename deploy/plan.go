@@ -165,6 +165,9 @@ func (h history) ran(image slipway.Digest) string {
 func deployable(image slipway.Image, doing string) error {
 	switch image.State {
 	case slipway.ImageReady:
+		if image.IsBase() {
+			return slipway.Errorf(slipway.Refused, "cannot deploy %s image %s: it runs nothing, it is a base that other images start from", image.Application, image.Digest.Short())
+		}
 		return image.NotRevoked(doing)
 	case slipway.ImageFailed:
 		return slipway.Errorf(slipway.Refused, "cannot deploy %s image %s: its tests failed", image.Application, image.Digest.Short())

@@ -94,7 +94,7 @@ func (a *api) routes() []route {
 		{"GET", "/v1/applications/{application}", read, "getApplication", "Show an application", "As it was last baked.", get(a.getApplication)},
 		{"GET", "/v1/images", read, "listImages", "List images", "Newest first.", get(a.listImages)},
 		{"GET", "/v1/images/{application}/{ref}", read, "getImage", "Show an image", "The one that is meant by a digest, at least six of its first digits, a version label, or \"latest\": the newest ready one.", get(a.getImage)},
-		{"POST", "/v1/images/{application}/{ref}/rebuilds", write, "rebuildImage", "Build an image again, and compare", "Starts a bake from the image's recorded inputs, without cache and with the very same packages. The bake fails, and names the files that differ, unless every layer comes out the same. It registers nothing.", accept(a.rebuild)},
+		{"POST", "/v1/rebuilds", write, "rebuildImage", "Build an image again, and compare", "Starts a bake from the image's recorded inputs, without cache and with the very same packages. The bake fails, and names the files that differ, unless every layer comes out the same. It registers nothing.", accept(a.rebuild)},
 
 		{"GET", "/v1/clusters", read, "listClusters", "List clusters as they are now", "", get(a.listClusters)},
 		{"GET", "/v1/clusters/{application}/{environment}", read, "getCluster", "Show a cluster as it is now", "Its server groups and their instances, what the load balancer does, and the last deployment.", get(a.getCluster)},

@@ -26,11 +26,10 @@ func (a *api) planBake(ctx context.Context, in *bakeInput) (*output[slipway.Bake
 	return found(a.Operator.PlanBake(ctx, in.Body))
 }
 
-func (a *api) rebuild(ctx context.Context, in *imageInput) (*output[slipway.Bake], error) {
-	if in.Ref == "latest" {
-		in.Ref = ""
-	}
-	return found(a.Operator.Rebuild(ctx, in.Application, in.Ref))
+type rebuildInput struct{ Body slipway.RebuildRequest }
+
+func (a *api) rebuild(ctx context.Context, in *rebuildInput) (*output[slipway.Bake], error) {
+	return found(a.Operator.Rebuild(ctx, in.Body))
 }
 
 type shipInput struct{ Body slipway.ShipRequest }
