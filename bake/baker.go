@@ -9,13 +9,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/container"
@@ -40,6 +42,7 @@ type Baker struct {
 	runcDir string
 	log     *slog.Logger
 	flights flights
+	slots   *semaphore.Weighted // for layers made ahead of their turn
 
 	mu      sync.Mutex
 	runtime *container.Runtime // nil until a sandbox is needed
@@ -54,6 +57,7 @@ func New(c Config) *Baker {
 		workDir: filepath.Join(c.Dir, "work"),
 		runcDir: filepath.Join(c.Dir, "runc"),
 		log:     c.Log,
+		slots:   semaphore.NewWeighted(int64(max(2, runtime.GOMAXPROCS(0)))),
 	}
 }
 
@@ -95,35 +99,6 @@ func (s Step) place() string {
 		return "image.from"
 	}
 	return fmt.Sprintf("image.layers[%d]", s.Index-1)
-}
-
-// Layer returns the layer of one step, on top of those below (lowest first). It takes it from the cache or builds it; while another
-// call builds the same, it joins that. What the step prints goes to out line by line, and not to out any more once Layer has
-// returned. The errors of wrong input name the place in the specification. When ctx ends and no one else waits for the layer,
-// building it is broken off and Layer returns when nothing is left of it.
-func (b *Baker) Layer(ctx context.Context, req *slipway.BakeRequest, step Step, below []slipway.LayerInfo, out io.Writer) (slipway.LayerBake, error) {
-	start := time.Now()
-	fail := func(err error) (slipway.LayerBake, error) { return slipway.LayerBake{}, b.explain(step, err) }
-	p, err := b.plan(req, step, below)
-	if err != nil {
-		return fail(err)
-	}
-	info, cached := b.cache.get(p.key)
-	if !cached {
-		info, err = b.flights.do(ctx, p.key, out, func(ctx context.Context, out io.Writer) (slipway.LayerInfo, error) {
-			digest, size, err := p.build(ctx, out)
-			if err != nil {
-				return slipway.LayerInfo{}, err
-			}
-			info := slipway.LayerInfo{Digest: digest, Size: size, Step: step.Name, Key: p.key}
-			return info, b.cache.put(info)
-		})
-		if err != nil {
-			return fail(err)
-		}
-	}
-	info.Step = step.Name
-	return slipway.LayerBake{LayerInfo: info, Cached: cached, Took: time.Since(start)}, nil
 }
 
 // Image registers the image of layers in the store. The same request and layers give the same digest.

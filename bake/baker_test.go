@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -120,19 +121,32 @@ func (b *bakery) request(from string, context []entry, layers ...slipway.Layer) 
 	return req
 }
 
-// bake bakes all steps of a request and returns the layers and what was printed, up to the first error.
+// watch hears what layers print.
+func watch(out io.Writer) bake.Watch {
+	return bake.Watch{Started: func(bake.Step) {}, Output: func(bake.Step) io.Writer { return out }, Finished: func(bake.Step, slipway.LayerBake) {}}
+}
+
+// bake bakes a request and returns the layers and what was printed.
 func (b *bakery) bake(ctx context.Context, req *slipway.BakeRequest) ([]slipway.LayerInfo, []slipway.LayerBake, string, error) {
-	var below []slipway.LayerInfo
-	var bakes []slipway.LayerBake
-	var out bytes.Buffer
-	for _, step := range bake.Steps(req.Spec) {
-		l, err := b.Layer(ctx, req, step, below, &out)
-		if err != nil {
-			return below, bakes, out.String(), err
-		}
-		below, bakes = append(below, l.LayerInfo), append(bakes, l)
+	var out shared
+	bakes, err := b.Build(ctx, bake.Job{ID: "b-test", Request: req, Watch: watch(&out)})
+	var layers []slipway.LayerInfo
+	for _, l := range bakes {
+		layers = append(layers, l.LayerInfo)
 	}
-	return below, bakes, out.String(), nil
+	return layers, bakes, out.String(), err
+}
+
+// shared is a buffer that several layers may print to.
+type shared struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Buffer.Write(p)
 }
 
 func (b *bakery) mustBake(req *slipway.BakeRequest) []slipway.LayerInfo {

@@ -24,34 +24,35 @@ import (
 	"github.com/slipway-sh/slipway/image"
 )
 
-// planBase plans what an image starts from.
-func (b *Baker) planBase(from string, files files) (plan, error) {
-	const place = "image.from"
+// planBase plans what an image starts from that is baked here, which is one layer.
+func (b *Baker) planBase(s site, from string) (plan, error) {
+	place := s.place
 	if suite, ok := strings.CutPrefix(from, "debian:"); ok {
 		sources, err := sourcesFor("/etc/apt", suite)
 		if err != nil {
 			return plan{}, err
 		}
-		key := stepKey{From: from, Sources: sources}.digest()
-		return plan{key, func(ctx context.Context, out io.Writer) (slipway.Digest, int64, error) {
-			return b.debian(ctx, suite, sources, out)
+		key := stepKey{From: from, Sources: sources}
+		return plan{place: place, key: key, build: func(ctx context.Context, _ []slipway.Digest, out io.Writer) (slipway.LayerInfo, error) {
+			digest, size, err := b.debian(ctx, suite, sources, out)
+			return slipway.LayerInfo{Digest: digest, Size: size}, err
 		}}, nil
 	}
 	name, ok := rootfsFile(from)
 	if !ok {
 		return plan{}, slipway.Errorf(slipway.Invalid, "cannot bake from %q: want scratch, debian:<suite> or rootfs:<file.tar[.gz]>", from).At(place)
 	}
-	file, err := files.file(name, place)
+	file, err := s.files.file(name, place)
 	if err != nil {
 		return plan{}, err
 	}
-	key := stepKey{From: from, Inputs: []slipway.ContextEntry{file}}.digest()
-	return plan{key, b.layer(nil, place, func(ctx context.Context, l *image.Layer) error {
+	key := stepKey{From: from, Inputs: []slipway.ContextEntry{file}}
+	return plan{place: place, key: key, add: func(ctx context.Context, l *image.Layer, _ io.Writer) error {
 		if err := b.checkRootfs(ctx, file.Digest); err != nil {
 			return err
 		}
 		return l.AddArchive(ctx, file.Digest, image.Options{Skip: inDev})
-	})}, nil
+	}}, nil
 }
 
 func rootfsFile(from string) (string, bool) { return strings.CutPrefix(from, "rootfs:") }

@@ -100,11 +100,11 @@ func TestCancelDebian(t *testing.T) {
 	b := newBakery(t)
 	req := b.request("debian:bookworm", nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := b.Layer(ctx, req, bake.Steps(req.Spec)[0], nil, onLine(func(line string) {
+	_, err := b.Build(ctx, bake.Job{Request: req, Watch: watch(onLine(func(line string) {
 		if strings.Contains(line, "extracting archives") {
 			cancel()
 		}
-	}))
+	}))})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}

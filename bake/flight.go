@@ -54,6 +54,13 @@ func (fs *flights) do(ctx context.Context, key slipway.Digest, out io.Writer, bu
 	return slipway.LayerInfo{}, context.Cause(ctx)
 }
 
+// under reports whether a build of key is under way.
+func (fs *flights) under(key slipway.Digest) bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return fs.by[key] != nil
+}
+
 // start begins a build that no single caller's context ends.
 func (fs *flights) start(ctx context.Context, key slipway.Digest, build buildFunc) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -143,7 +143,7 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"missing artifact", copyLayer(slipway.CopyLayer{From: "dist/helo", To: "/x"}), ".copy.from", "cannot find dist/helo in the build context; did you mean dist/hello?"},
 		{"missing, nothing like it", copyLayer(slipway.CopyLayer{From: "elsewhere", To: "/x"}), ".copy.from", "cannot find elsewhere in the build context"},
-		{"unpack no archive", copyLayer(slipway.CopyLayer{From: "dist/hello", To: "/x", Unpack: true}), ".copy.from", "no tar, tar.gz or zip archive"},
+		{"unpack no archive", copyLayer(slipway.CopyLayer{From: "dist/hello", To: "/x", Unpack: true}), ".copy.from", "no tar, tar.gz, tar.zst or zip archive"},
 		{"unpack a directory", copyLayer(slipway.CopyLayer{From: "dist", To: "/x", Unpack: true}), ".copy.from", "it is a directory"},
 		{"archive that escapes", copyLayer(slipway.CopyLayer{From: "evil.tar", To: "/x", Unpack: true}), ".copy.from: archive entry ../evil", "cannot unpack"},
 		{"missing value", slipway.Layer{Template: &slipway.TemplateLayer{From: "bad.tmpl", To: "/x"}}, ".template.from", `bad.tmpl:2:9: executing "bad.tmpl" at <.Values.missing>: map has no entry`},
@@ -206,7 +206,7 @@ func TestKey(t *testing.T) {
 	make := func(change func(*slipway.BakeRequest)) slipway.Digest {
 		req := b.request("scratch", []entry{{"dist/x", "x", 0o644}, {"README", "read me", 0o644}}, copyLayer(slipway.CopyLayer{From: "dist", To: "/x"}))
 		change(req)
-		return b.Key(req)
+		return b.Key(bake.Job{Request: req})
 	}
 	first := make(func(*slipway.BakeRequest) {})
 	for _, c := range []struct {
@@ -261,16 +261,16 @@ func TestImage(t *testing.T) {
 func TestConcurrent(t *testing.T) {
 	b := newBakery(t)
 	req := b.request("scratch", []entry{{"x", strings.Repeat("x", 4<<20), 0o644}}, copyLayer(slipway.CopyLayer{From: "x", To: "/x"}))
-	step := bake.Steps(req.Spec)[0]
 	var all sync.WaitGroup
 	digests := make([]slipway.Digest, 8)
 	for i := range digests {
 		all.Go(func() {
-			l, err := b.Layer(t.Context(), req, step, nil, io.Discard)
+			layers, err := b.Build(t.Context(), bake.Job{Request: req, Watch: watch(io.Discard)})
 			if err != nil {
 				t.Error(err)
+				return
 			}
-			digests[i] = l.Digest
+			digests[i] = layers[0].Digest
 		})
 	}
 	all.Wait()
@@ -309,7 +309,7 @@ func BenchmarkCopy(b *testing.B) {
 			b.StopTimer()
 			req, _ := artifact()
 			b.StartTimer()
-			if _, err := baker.Layer(b.Context(), req, bake.Step{Index: 1}, nil, io.Discard); err != nil {
+			if _, err := baker.Build(b.Context(), bake.Job{Request: req, Watch: watch(io.Discard)}); err != nil {
 				b.Fatal(err)
 			}
 		}

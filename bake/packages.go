@@ -18,13 +18,14 @@ import (
 const packagesTimeout = 30 * time.Minute
 
 // planPackages plans a layer of Debian packages with what they depend on. Their order and repetition mean nothing.
-func (b *Baker) planPackages(names []string, place string, below []slipway.Digest) (plan, error) {
+func (b *Baker) planPackages(s site, names []string) (plan, error) {
+	place := s.place + ".packages"
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
-	key := stepKey{Layer: &slipway.Layer{Packages: names}, Below: below}.digest()
-	return plan{key, func(ctx context.Context, out io.Writer) (slipway.Digest, int64, error) {
+	key := stepKey{Layer: &slipway.Layer{Packages: names}}
+	return plan{place: place, key: key, build: func(ctx context.Context, below []slipway.Digest, out io.Writer) (slipway.LayerInfo, error) {
 		dir, err := b.newWork()
 		if err != nil {
-			return "", 0, err
+			return slipway.LayerInfo{}, err
 		}
 		defer b.removeWork(dir)
 		s := sandbox{
@@ -37,10 +38,10 @@ func (b *Baker) planPackages(names []string, place string, below []slipway.Diges
 			},
 		}
 		if err := prepareInstall(ctx, filepath.Join(dir, "tools"), &s); err != nil {
-			return "", 0, err
+			return slipway.LayerInfo{}, err
 		}
 		digest, size, err := b.run(ctx, dir, s, out)
-		return digest, size, installError(err)
+		return slipway.LayerInfo{Digest: digest, Size: size}, installError(err)
 	}}, nil
 }
 

@@ -12,13 +12,13 @@ import (
 )
 
 // planCopy plans a layer of files of the context, written straight from their blobs.
-func (b *Baker) planCopy(c slipway.CopyLayer, place string, files files, below []slipway.Digest) (plan, error) {
-	from := place + ".from"
-	entries, err := files.tree(c.From, from)
+func (b *Baker) planCopy(s site, c slipway.CopyLayer) (plan, error) {
+	from := s.place + ".copy.from"
+	entries, err := s.files.tree(c.From, from)
 	if err != nil {
 		return plan{}, err
 	}
-	owner, mode, err := ownerMode(c.Owner, c.Mode, place)
+	owner, mode, err := ownerMode(c.Owner, c.Mode, s.place+".copy")
 	if err != nil {
 		return plan{}, err
 	}
@@ -26,8 +26,8 @@ func (b *Baker) planCopy(c slipway.CopyLayer, place string, files files, below [
 	if c.Unpack && top.Dir {
 		return plan{}, slipway.Errorf(slipway.Invalid, "cannot unpack %s: it is a directory, want a tar, tar.gz or zip archive", c.From).At(from)
 	}
-	key := stepKey{Layer: &slipway.Layer{Copy: &c}, Below: below, Inputs: entries}.digest()
-	return plan{key, b.layer(below, from, func(ctx context.Context, l *image.Layer) error {
+	key := stepKey{Layer: &slipway.Layer{Copy: &c}, Inputs: entries}
+	return plan{place: from, key: key, add: func(ctx context.Context, l *image.Layer, _ io.Writer) error {
 		switch {
 		case c.Unpack:
 			return l.AddArchive(ctx, top.Digest, image.Options{To: c.To, Owner: owner, Mode: mode, Untrusted: true})
@@ -37,13 +37,14 @@ func (b *Baker) planCopy(c slipway.CopyLayer, place string, files files, below [
 			return l.AddBlob(ctx, c.To+path.Base(c.From), attr(top, owner, mode), top.Digest)
 		}
 		return l.AddBlob(ctx, c.To, attr(top, owner, mode), top.Digest)
-	})}, nil
+	}}, nil
 }
 
 // planTemplate plans a layer of one file rendered from a template of the context.
-func (b *Baker) planTemplate(application string, t slipway.TemplateLayer, place string, files files, below []slipway.Digest) (plan, error) {
+func (b *Baker) planTemplate(s site, t slipway.TemplateLayer) (plan, error) {
+	place, application := s.place+".template", s.job.Request.Spec.Application
 	from := place + ".from"
-	file, err := files.file(t.From, from)
+	file, err := s.files.file(t.From, from)
 	if err != nil {
 		return plan{}, err
 	}
@@ -55,22 +56,14 @@ func (b *Baker) planTemplate(application string, t slipway.TemplateLayer, place 
 		return plan{}, err
 	}
 	file.Mode = 0o644
-	key := stepKey{Application: application, Layer: &slipway.Layer{Template: &t}, Below: below, Inputs: []slipway.ContextEntry{file}}.digest()
-	return plan{key, b.layer(below, from, func(ctx context.Context, l *image.Layer) error {
+	key := stepKey{Application: application, Layer: &slipway.Layer{Template: &t}, Inputs: []slipway.ContextEntry{file}}
+	return plan{place: from, key: key, add: func(ctx context.Context, l *image.Layer, _ io.Writer) error {
 		text, err := b.render(ctx, application, t, file)
 		if err != nil {
 			return err
 		}
 		return l.AddFile(t.To, attr(file, owner, mode), text)
-	})}, nil
-}
-
-// layer returns how to build a layer by adding entries. Errors without a place get the given one.
-func (b *Baker) layer(below []slipway.Digest, place string, add func(context.Context, *image.Layer) error) func(context.Context, io.Writer) (slipway.Digest, int64, error) {
-	return func(ctx context.Context, _ io.Writer) (slipway.Digest, int64, error) {
-		digest, size, err := b.images.WriteLayer(ctx, below, func(l *image.Layer) error { return add(ctx, l) })
-		return digest, size, placed(place, err)
-	}
+	}}, nil
 }
 
 // copyTree adds a directory's entries, the directory itself first.

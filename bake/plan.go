@@ -2,120 +2,114 @@ package bake
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
+	"strings"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/image"
 )
 
-// builderVersion is part of every key. It changes whenever the same inputs would give another layer than before.
-const builderVersion = "slipway-bake-1"
-
-// plan is a step ready to be built: its key, and how.
+// plan says how one layer is made. Exactly one of ready, add and build is set.
 type plan struct {
-	key   slipway.Digest
-	build func(ctx context.Context, out io.Writer) (slipway.Digest, int64, error)
+	step  Step
+	place string  // in the specification, of what the layer is made from
+	key   stepKey // without the layers below
+
+	// ready is a layer that is there: one of the image that this one starts from.
+	ready *slipway.LayerInfo
+	// add adds the entries of a layer that is made of files at hand. What it takes from the layers below it learns from the image.Layer
+	// alone, so that it can be called before they are there; it is called again if they turn out to be other than was thought.
+	// An error without a place gets the plan's.
+	add func(ctx context.Context, l *image.Layer, out io.Writer) error
+	// build makes a layer that can only be made on top of those below, lowest first. It returns its digest, size and lock.
+	build func(ctx context.Context, below []slipway.Digest, out io.Writer) (slipway.LayerInfo, error)
+
+	// prefetch, which may be nil, gets what build will download, while layers below are still being built: below are those that are
+	// there. It is a help and no more: build does without, and its error is only logged.
+	prefetch func(ctx context.Context, below []slipway.Digest) error
+	// fresh says that build looks at what may have changed elsewhere (Debian's archive), so that BakeRequest.Refresh means this layer.
+	fresh bool
+
+	pull bool  // add or build would fetch the layer from a registry, unless it is cached
+	size int64 // of what would be fetched, bytes; 0 if not known
 }
 
-// stepKey is all that decides a step's layer. Its JSON, which is canonical (fields in order, map keys sorted), is what the key is
-// the digest of.
-type stepKey struct {
-	Builder     string                 `json:"builder"`
-	From        string                 `json:"from,omitempty"`
-	Sources     string                 `json:"sources,omitempty"` // of a Debian base
-	Layer       *slipway.Layer         `json:"layer,omitempty"`
-	Application string                 `json:"application,omitempty"` // shown to templates
-	Below       []slipway.Digest       `json:"below,omitempty"`
-	Inputs      []slipway.ContextEntry `json:"inputs,omitempty"`
+// site is where a layer is planned.
+type site struct {
+	job   *Job
+	step  Step
+	place string // of the step in the specification
+	files files
 }
 
-func (b *Baker) plan(req *slipway.BakeRequest, step Step, below []slipway.LayerInfo) (plan, error) {
-	if step.Index < 0 || step.Index > len(req.Spec.Image.Layers) {
-		return plan{}, fmt.Errorf("plan step %d: the specification has %d layers", step.Index, len(req.Spec.Image.Layers))
+// plans returns how each layer of a job is made, lowest first. It reads nothing but the request and what the base is known to be, so
+// that wrong input is told before anything is built. Its errors name the place in the specification.
+func (b *Baker) plans(ctx context.Context, job *Job) ([]plan, error) {
+	spec := job.Request.Spec
+	files := newFiles(job.Request.Context)
+	var plans []plan
+	for _, step := range Steps(spec) {
+		s := site{job, step, step.place(), files}
+		made, err := b.planStep(ctx, s)
+		if err != nil {
+			return nil, b.explain(step, err)
+		}
+		for _, p := range made {
+			p.step.Index = step.Index
+			if p.step.Name == "" {
+				p.step.Name = step.Name
+			}
+			plans = append(plans, p)
+		}
 	}
-	files := newFiles(req.Context)
-	lower := make([]slipway.Digest, len(below))
-	for i, l := range below {
-		lower[i] = l.Digest
+	return plans, nil
+}
+
+func (b *Baker) planStep(ctx context.Context, s site) ([]plan, error) {
+	if s.step.Index == 0 {
+		return b.planFrom(ctx, s)
 	}
-	if step.Index == 0 {
-		return b.planBase(req.Spec.Image.From, files)
+	p, err := b.planLayer(s, s.job.Request.Spec.Image.Layers[s.step.Index-1])
+	return []plan{p}, err
+}
+
+// planFrom plans what an image starts from: no layer, one, or as many as another image has.
+func (b *Baker) planFrom(_ context.Context, s site) ([]plan, error) {
+	from := s.job.Request.Spec.Image.From
+	if strings.HasPrefix(from, "image:") {
+		plans := make([]plan, len(s.job.Below))
+		for i := range s.job.Below {
+			plans[i].ready, plans[i].step.Name = &s.job.Below[i], s.job.Below[i].Step
+		}
+		return plans, nil
 	}
-	layer := req.Spec.Image.Layers[step.Index-1]
-	place := step.place()
+	p, err := b.planBase(s, from)
+	return []plan{p}, err
+}
+
+func (b *Baker) planLayer(s site, layer slipway.Layer) (plan, error) {
 	switch {
 	case layer.Copy != nil:
-		return b.planCopy(*layer.Copy, place+".copy", files, lower)
+		return b.planCopy(s, *layer.Copy)
 	case layer.Packages != nil:
-		return b.planPackages(layer.Packages, place+".packages", lower)
+		return b.planPackages(s, layer.Packages)
 	case layer.Run != nil:
-		return b.planRun(*layer.Run, place+".run", files, lower)
+		return b.planRun(s, *layer.Run)
 	case layer.Template != nil:
-		return b.planTemplate(req.Spec.Application, *layer.Template, place+".template", files, lower)
+		return b.planTemplate(s, *layer.Template)
 	}
-	return plan{}, slipway.Errorf(slipway.Invalid, "cannot bake an empty entry: write one of copy, packages, run, template").At(place)
+	return plan{}, slipway.Errorf(slipway.Invalid, "cannot bake an empty entry: write one of copy, packages, run, template").At(s.place)
 }
 
-// Key returns the digest of everything in req that decides the image. The label is not part of it, nor are files of the context
-// that no step uses. Requests with the same key give the same image as long as the host's package sources stay the same.
-func (b *Baker) Key(req *slipway.BakeRequest) slipway.Digest {
-	files := newFiles(req.Context)
-	used := map[string]slipway.ContextEntry{}
-	use := func(entries []slipway.ContextEntry, err error) {
-		// What is missing fails the bake, and the specification, which names it, is in the key.
-		if err == nil {
-			for _, e := range entries {
-				used[e.Path] = e
-			}
-		}
+// make makes the layer on top of those below.
+func (b *Baker) make(ctx context.Context, p plan, below []slipway.Digest, out io.Writer) (slipway.LayerInfo, error) {
+	if p.build != nil {
+		return p.build(ctx, below, out)
 	}
-	if name, ok := rootfsFile(req.Spec.Image.From); ok {
-		use(files.tree(name, ""))
-	}
-	for _, l := range req.Spec.Image.Layers {
-		switch {
-		case l.Copy != nil:
-			use(files.tree(l.Copy.From, ""))
-		case l.Run != nil:
-			use(files.tree(l.Run.Script, ""))
-			use(files.glob(l.Run.Inputs, ""))
-		case l.Template != nil:
-			use(files.tree(l.Template.From, ""))
-		}
-	}
-	key := struct {
-		Builder     string                 `json:"builder"`
-		Application string                 `json:"application"`
-		Image       slipway.ImageSpec      `json:"image"`
-		Inputs      []slipway.ContextEntry `json:"inputs"`
-	}{builderVersion, req.Spec.Application, req.Spec.Image, sorted(used)}
-	return digestOf(key)
-}
-
-func (k stepKey) digest() slipway.Digest {
-	k.Builder = builderVersion
-	return digestOf(k)
-}
-
-func digestOf(key any) slipway.Digest {
-	text, err := json.Marshal(key)
-	if err != nil {
-		panic(fmt.Sprintf("bake: a key of strings and numbers has no JSON: %v", err))
-	}
-	return slipway.DigestOf(text)
-}
-
-func sorted(entries map[string]slipway.ContextEntry) []slipway.ContextEntry {
-	list := make([]slipway.ContextEntry, 0, len(entries))
-	for _, e := range entries {
-		list = append(list, e)
-	}
-	slices.SortFunc(list, byPath)
-	return list
+	digest, size, err := b.images.WriteLayer(ctx, below, func(l *image.Layer) error { return p.add(ctx, l, out) })
+	return slipway.LayerInfo{Digest: digest, Size: size}, placed(p.place, err)
 }
 
 // placed gives err a place unless it is no application error or has one, which is then put behind.
@@ -130,4 +124,4 @@ func placed(place string, err error) error {
 	return known.At(place)
 }
 
-func indexed(place string, i int) string { return place + "[" + strconv.Itoa(i) + "]" }
+func indexed(place string, i int) string { return fmt.Sprintf("%s[%d]", place, i) }

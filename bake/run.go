@@ -22,22 +22,23 @@ const (
 )
 
 // planRun plans a layer of what a script changes.
-func (b *Baker) planRun(r slipway.RunLayer, place string, files files, below []slipway.Digest) (plan, error) {
-	script, err := files.file(r.Script, place+".script")
+func (b *Baker) planRun(s site, r slipway.RunLayer) (plan, error) {
+	place := s.place + ".run"
+	script, err := s.files.file(r.Script, place+".script")
 	if err != nil {
 		return plan{}, err
 	}
-	inputs, err := files.glob(r.Inputs, place+".inputs")
+	inputs, err := s.files.glob(r.Inputs, place+".inputs")
 	if err != nil {
 		return plan{}, err
 	}
 	timeout := r.Timeout.Or(runTimeout)
 	r.Timeout = 0 // how long it may take is nothing to what it makes
-	key := stepKey{Layer: &slipway.Layer{Run: &r}, Below: below, Inputs: append([]slipway.ContextEntry{script}, inputs...)}.digest()
-	return plan{key, func(ctx context.Context, out io.Writer) (slipway.Digest, int64, error) {
+	key := stepKey{Layer: &slipway.Layer{Run: &r}, Inputs: append([]slipway.ContextEntry{script}, inputs...)}
+	return plan{place: place, key: key, build: func(ctx context.Context, below []slipway.Digest, out io.Writer) (slipway.LayerInfo, error) {
 		dir, err := b.newWork()
 		if err != nil {
-			return "", 0, err
+			return slipway.LayerInfo{}, err
 		}
 		defer b.removeWork(dir)
 		s := sandbox{
@@ -50,9 +51,10 @@ func (b *Baker) planRun(r slipway.RunLayer, place string, files files, below []s
 		}
 		maps.Copy(s.env, r.Env)
 		if err := b.prepareRun(ctx, dir, r.Script, script, inputs, &s); err != nil {
-			return "", 0, err
+			return slipway.LayerInfo{}, err
 		}
-		return b.run(ctx, dir, s, out)
+		digest, size, err := b.run(ctx, dir, s, out)
+		return slipway.LayerInfo{Digest: digest, Size: size}, err
 	}}, nil
 }
 

@@ -1,7 +1,6 @@
 package bake_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -139,15 +138,8 @@ func TestCancelRun(t *testing.T) {
 	needsRoot(t)
 	b := newBakery(t)
 	req := b.runLayer("echo begun; sleep 1000", nil)
-	steps := bake.Steps(req.Spec)
-	base, err := b.Layer(t.Context(), req, steps[0], nil, &bytes.Buffer{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	below := []slipway.LayerInfo{base.LayerInfo}
-
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err = b.Layer(ctx, req, steps[1], below, onLine(func(string) { cancel() }))
+	_, err := b.Build(ctx, bake.Job{Request: req, Watch: watch(onLine(func(string) { cancel() }))})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
@@ -203,12 +195,7 @@ func TestBakeUntilKilled(t *testing.T) {
 	}
 	b := openBakery(t, dir)
 	req := b.runLayer("echo begun; while :; do sleep 1000; done", nil)
-	steps := bake.Steps(req.Spec)
-	base, err := b.Layer(t.Context(), req, steps[0], nil, &bytes.Buffer{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = b.Layer(t.Context(), req, steps[1], []slipway.LayerInfo{base.LayerInfo}, onLine(func(string) { fmt.Println("the script runs") }))
+	_, err := b.Build(t.Context(), bake.Job{Request: req, Watch: watch(onLine(func(string) { fmt.Println("the script runs") }))})
 	t.Fatal("the bake ended: ", err)
 }
 

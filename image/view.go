@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -21,10 +22,20 @@ type view struct {
 	known  map[string]merged
 }
 
-// lowerLayer is go-erofs's reader of one layer.
+// lowerLayer is one layer: a stored one, or one that is being built.
 type lowerLayer interface {
+	// lstat returns what is at p, whose parents are known to be directories in this layer; nil if nothing.
+	lstat(p string) (*node, error)
+}
+
+// storedLayer is the blob of a layer.
+type storedLayer struct{ linkReader }
+
+// linkReader is go-erofs's reader.
+type linkReader interface {
 	Lstat(name string) (fs.FileInfo, error)
 	ReadLink(name string) (string, error)
+	fs.ReadDirFS
 }
 
 // merged is what is at a path: the attributes of the topmost entry and, for a directory, the layers that are part of it.
@@ -54,7 +65,7 @@ func (s *Store) openView(ctx context.Context, digests []slipway.Digest) (v *view
 			closeAll()
 			return nil, nil, fmt.Errorf("read layer %s: %w", d.Short(), err)
 		}
-		v.layers = append(v.layers, img.(lowerLayer))
+		v.layers = append(v.layers, storedLayer{img.(linkReader)})
 	}
 	return v, closeAll, nil
 }
@@ -79,7 +90,7 @@ func (v *view) at(p string) (merged, error) {
 	}
 	var m merged
 	for _, l := range layers {
-		n, err := lstat(l, p)
+		n, err := l.lstat(p)
 		if err != nil {
 			return merged{}, err
 		}
@@ -104,8 +115,48 @@ func (v *view) at(p string) (merged, error) {
 	return m, nil
 }
 
-// lstat reads an entry of one layer, whose parents are known to be directories there.
-func lstat(l lowerLayer, p string) (*node, error) {
+// names returns the names in the directory p, which may be hidden by whiteouts, unsorted and some of them repeatedly.
+func (v *view) names(p string) ([]string, error) {
+	m, err := v.at(p)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, l := range m.layers {
+		stored, ok := l.(storedLayer)
+		if !ok {
+			continue
+		}
+		list, err := stored.ReadDir(p)
+		if err != nil {
+			return nil, fmt.Errorf("read layer: %w", err)
+		}
+		for _, e := range list {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// open opens the content of the file at p.
+func (v *view) open(p string) (io.ReadCloser, error) {
+	parent, err := v.at(path.Dir(p))
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range parent.layers {
+		n, err := l.lstat(p)
+		if err != nil {
+			return nil, err
+		}
+		if stored, ok := l.(storedLayer); ok && n != nil {
+			return stored.Open(p)
+		}
+	}
+	return nil, &fs.PathError{Op: "open", Path: p, Err: fs.ErrNotExist}
+}
+
+func (l storedLayer) lstat(p string) (*node, error) {
 	fi, err := l.Lstat(p)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -22,53 +22,72 @@ func (s *Store) WriteLayer(ctx context.Context, below []slipway.Digest, build fu
 		return "", 0, err
 	}
 	defer closeView()
-	l := &Layer{store: s, below: v, root: &node{mode: unix.S_IFDIR | 0o755, origin: implied, children: map[string]*node{}}}
-	defer l.release()
-	root, err := v.lookup("/")
+	l, err := s.newLayer(v)
 	if err != nil {
 		return "", 0, err
+	}
+	defer l.release()
+	if err := build(l); err != nil {
+		return "", 0, err
+	}
+	b, err := s.writeErofs(ctx, l.root)
+	if err != nil {
+		return "", 0, err
+	}
+	defer b.discard()
+	if err := b.commit(); err != nil {
+		return "", 0, err
+	}
+	return b.digest(), b.size, nil
+}
+
+// newLayer returns an empty layer on top of what v shows.
+func (s *Store) newLayer(v *view) (*Layer, error) {
+	l := &Layer{store: s, below: v, root: &node{mode: unix.S_IFDIR | 0o755, origin: implied, children: map[string]*node{}}}
+	root, err := v.lookup("/")
+	if err != nil {
+		return nil, err
 	}
 	if root != nil {
 		l.root.mode, l.root.uid, l.root.gid, l.root.xattrs, l.root.origin = root.mode, root.uid, root.gid, root.xattrs, lower
 	}
-	if err := build(l); err != nil {
-		return "", 0, err
-	}
-	return s.writeErofs(ctx, l.root)
+	return l, nil
 }
 
 // tail is how many zero bytes follow the file system. Both fsck.erofs and go-erofs read a little more than the last inode, and
 // call the layer damaged where there is nothing.
 const tail = 4096
 
-// writeErofs stores a tree as an EROFS file system in one pass over its data. The superblock comes first in the file but
+// writeErofs writes a tree as an EROFS file system in one pass over its data. The superblock comes first in the file but
 // go-erofs knows it last, while a digest needs the bytes in order: so a first run, over sizes alone, finds the superblock out.
-func (s *Store) writeErofs(ctx context.Context, root *node) (slipway.Digest, int64, error) {
+// The blob is the caller's to commit or discard.
+func (s *Store) writeErofs(ctx context.Context, root *node) (_ *blob, err error) {
 	plan := &planned{}
 	if err := runErofs(ctx, plan, treeFS{ctx, root, true}); err != nil {
-		return "", 0, fmt.Errorf("plan layer: %w", err)
+		return nil, fmt.Errorf("plan layer: %w", err)
 	}
 	if err := s.room("the layer", plan.size+tail); err != nil {
-		return "", 0, err
+		return nil, err
 	}
 	b, err := s.newBlob(ctx, true)
 	if err != nil {
-		return "", 0, err
+		return nil, err
 	}
-	defer b.discard()
+	defer func() {
+		if err != nil {
+			b.discard()
+		}
+	}()
 	if err := runErofs(ctx, &inOrder{blob: b, head: plan.head}, treeFS{ctx, root, false}); err != nil {
 		if slipway.CodeOf(err) != slipway.Internal {
-			return "", 0, err
+			return nil, err
 		}
-		return "", 0, s.writeError("the layer", err)
+		return nil, s.writeError("the layer", err)
 	}
 	if _, err := b.Write(make([]byte, tail)); err != nil {
-		return "", 0, s.writeError("the layer", err)
+		return nil, s.writeError("the layer", err)
 	}
-	if err := b.commit(); err != nil {
-		return "", 0, err
-	}
-	return b.digest(), b.size, nil
+	return b, nil
 }
 
 func runErofs(ctx context.Context, out io.WriteSeeker, tree treeFS) error {
