@@ -2,7 +2,6 @@ package image
 
 import (
 	"archive/tar"
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -12,13 +11,12 @@ import (
 	"path"
 	"strings"
 
-	"github.com/klauspost/compress/gzip" // a quarter faster than the standard library's
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway-sh/slipway"
 )
 
-// AddArchive adds the entries of a stored blob that is a tar, tar.gz or zip archive, told by its content. Invalid if it is none
+// AddArchive adds the entries of a stored blob that is a tar, tar.gz, tar.zst or zip archive, told by its content. Invalid if it is none
 // of them or damaged; NotFound and Corrupt as for [Layer.AddBlob].
 func (l *Layer) AddArchive(ctx context.Context, d slipway.Digest, o Options) error {
 	f, err := l.store.openVerified(ctx, d)
@@ -40,12 +38,8 @@ func (l *Layer) addArchive(ctx context.Context, f *os.File, size int64, o Option
 		return fmt.Errorf("read archive: %w", err)
 	}
 	switch head = head[:n]; {
-	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		z, err := gzip.NewReader(bufio.NewReaderSize(withContext{ctx, f}, copyBuffer))
-		if err != nil {
-			return l.readError("gzip archive", err)
-		}
-		return l.addTar(ctx, tar.NewReader(z), nil, o)
+	case bytes.HasPrefix(head, gzipMagic), bytes.HasPrefix(head, zstdMagic):
+		return l.AddTar(ctx, f, o)
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
 		return l.AddZip(ctx, f, size, o)
 	case isTar(head):
@@ -60,7 +54,7 @@ func (l *Layer) addArchive(ctx context.Context, f *os.File, size int64, o Option
 			}, err
 		}, o)
 	}
-	return slipway.Errorf(slipway.Invalid, "cannot unpack: the file is no tar, tar.gz or zip archive")
+	return slipway.Errorf(slipway.Invalid, "cannot unpack: the file is no tar, tar.gz, tar.zst or zip archive")
 }
 
 // isTar reports whether a file that starts with head is a tar archive: one that has the magic word, an old one without it, or
@@ -133,9 +127,9 @@ func (a *archive) add(name string, n *node) error {
 		return nil
 	}
 	a.o.apply(n)
-	a.layer.strict = a.o.Untrusted
+	a.layer.strict, a.layer.replaces = a.o.Untrusted, a.o.OCIWhiteouts
 	at, err := a.layer.add(a.path(name), n, a.o.made)
-	a.layer.strict = false
+	a.layer.strict, a.layer.replaces = false, false
 	if err != nil {
 		return a.place(name, err)
 	}
@@ -154,7 +148,7 @@ func (a *archive) place(name string, err error) error {
 }
 
 // hardLink adds the file linked to once more.
-func (a *archive) hardLink(name, target string) error {
+func (a *archive) hardLink(ctx context.Context, name, target string) error {
 	if a.o.Untrusted {
 		if err := a.checkName(name, target, "the link's target"); err != nil {
 			return err
@@ -170,6 +164,14 @@ func (a *archive) hardLink(name, target string) error {
 		return a.place(name, err)
 	}
 	have := a.layer.root.find(path.Join(at, path.Base(a.path(target))))
+	if have == nil && a.o.OCIWhiteouts {
+		switch n, err := a.layer.copyBelow(ctx, path.Join(at, path.Base(a.path(target)))); {
+		case err != nil:
+			return err
+		case n != nil:
+			return a.add(name, n)
+		}
+	}
 	switch {
 	case have == nil || have.source != a.layer.source || have.isDir():
 		return a.refuse(name, "it is a link to %q, which is no file before it in the archive", target)

@@ -161,8 +161,8 @@ func TestUntrustedArchives(t *testing.T) {
 		{"cut gzip", "", "cannot read the tar archive", gzipOf(t, tarOf(t, file("f")))[:60]},
 		{"cut zip", "", "cannot read the zip archive", zipOf(t, "f")[:60]},
 		{"damaged zip", "f", "checksum error", bytes.Replace(zipStored(t, "f"), []byte("content"), []byte("CONTENT"), 1)},
-		{"no archive", "", "no tar, tar.gz or zip", []byte("#!/bin/sh\n")},
-		{"empty file", "", "no tar, tar.gz or zip", nil},
+		{"no archive", "", "no tar, tar.gz, tar.zst or zip", []byte("#!/bin/sh\n")},
+		{"empty file", "", "no tar, tar.gz, tar.zst or zip", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStore(t)

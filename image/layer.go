@@ -34,14 +34,15 @@ const (
 //
 // A Layer must not be used by several goroutines at once.
 type Layer struct {
-	store   *Store
-	root    *node
-	below   *view
-	entries int
-	source  int         // counts Add calls
-	strict  bool        // links made by the current Add call are neither followed nor replaced
-	spool   *spool      // nil until needed
-	closers []io.Closer // what contents are read from
+	store    *Store
+	root     *node
+	below    *view
+	entries  int
+	source   int         // counts Add calls
+	strict   bool        // links made by the current Add call are neither followed nor replaced
+	replaces bool        // entries of the current Add call replace what is at their path
+	spool    *spool      // nil until needed
+	closers  []io.Closer // what contents are read from
 }
 
 // Attr are the attributes of an entry. The zero value is root's, without any permission.
@@ -120,6 +121,9 @@ func (l *Layer) add(name string, n *node, made func(p string) Attr) (string, err
 		return "", err
 	}
 	p = path.Join(dir, path.Base(p))
+	if l.replaces {
+		return p, l.replace(p, n, made)
+	}
 	have, err := l.lookup(p)
 	if err != nil {
 		return "", err
@@ -176,8 +180,9 @@ func (l *Layer) makeDirs(p string, made func(string) Attr) (*node, error) {
 			break
 		}
 		at += "/" + name
-		if next := dir.children[name]; next != nil {
-			dir = next
+		own := dir.children[name]
+		if own != nil && !own.isWhiteout() {
+			dir = own
 			continue
 		}
 		have, err := l.lookup(at)
@@ -192,6 +197,9 @@ func (l *Layer) makeDirs(p string, made func(string) Attr) (*node, error) {
 		} else if made != nil {
 			a := made(at)
 			next.mode, next.uid, next.gid = unix.S_IFDIR|a.Mode&0o7777, a.UID, a.GID
+		}
+		if own != nil {
+			next.hideBelow() // what the whiteout hid stays hidden
 		}
 		if err := l.put(dir, name, next); err != nil {
 			return nil, err

@@ -18,6 +18,11 @@ type Options struct {
 	// archive. Setuid and setgid bits are dropped (Mode may set them), and of the extended attributes all but "user.".
 	Untrusted bool
 
+	// OCIWhiteouts takes a tar archive for a layer of an OCI image. A file .wh.name hides name in the layers below, .wh..wh..opq all that
+	// its directory has there. An entry replaces whatever the layers below have in its place, a link to a directory included, and gives
+	// the directories that exist there its attributes. A hard link to a file of the layers below becomes a copy of that file.
+	OCIWhiteouts bool
+
 	// Skip leaves out the entries for which it returns true, with all below them. It gets the path in the machine.
 	Skip func(path string) bool
 }

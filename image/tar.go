@@ -17,10 +17,22 @@ import (
 // paxXattr is how PAX records name extended attributes.
 const paxXattr = "SCHILY.xattr."
 
-// AddTar adds the entries of a tar stream. Contents are read before it returns. A hard link becomes a file of its own with the
-// same content.
+// AddTar adds the entries of a tar stream, which may be compressed with gzip or zstd: that is told by how it begins. Contents are read
+// before it returns, and r to its end, where readers that know a checksum tell whether it was right. A hard link becomes a file of its
+// own with the same content.
 func (l *Layer) AddTar(ctx context.Context, r io.Reader, o Options) error {
-	return l.addTar(ctx, tar.NewReader(withContext{ctx, r}), nil, o)
+	r, end, err := decompress(withContext{ctx, r})
+	if err != nil {
+		return l.readError("tar archive", err)
+	}
+	defer end()
+	if err := l.addTar(ctx, tar.NewReader(r), nil, o); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return l.readError("tar archive", err)
+	}
+	return nil
 }
 
 // addTar reads tr. at, if not nil, is asked for the content that is ahead in the archive, if that can be read again later.
@@ -38,6 +50,11 @@ func (l *Layer) addTar(ctx context.Context, tr *tar.Reader, at func(length int64
 			return l.readError("tar archive", err)
 		}
 		if h.Typeflag == tar.TypeXGlobalHeader {
+			continue
+		}
+		if is, err := a.whiteout(h.Name); err != nil {
+			return err
+		} else if is {
 			continue
 		}
 		n := tarNode(h)
@@ -60,7 +77,7 @@ func (l *Layer) addTar(ctx context.Context, tr *tar.Reader, at func(length int64
 		case tar.TypeSymlink:
 			n.mode, n.target = unix.S_IFLNK|0o777, h.Linkname
 		case tar.TypeLink:
-			if err := a.hardLink(h.Name, h.Linkname); err != nil {
+			if err := a.hardLink(ctx, h.Name, h.Linkname); err != nil {
 				return err
 			}
 			continue
