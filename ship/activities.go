@@ -4,39 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
 	"time"
 
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-sh/slipway"
-	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/deploy"
 	"github.com/slipway-sh/slipway/deploy/durable"
 )
 
-// Baker makes layers and images. [bake.Baker] is one.
-type Baker interface {
-	// Key returns the digest of everything that decides the image.
-	Key(req *slipway.BakeRequest) slipway.Digest
-	// Layer returns the layer of a step from the cache, or builds it; what that prints goes to out.
-	Layer(ctx context.Context, req *slipway.BakeRequest, step bake.Step, below []slipway.LayerInfo, out io.Writer) (slipway.LayerBake, error)
-	// Image writes the image of the layers; the same again gives the same digest.
-	Image(ctx context.Context, req *slipway.BakeRequest, layers []slipway.LayerInfo) (slipway.Image, error)
-}
-
 // Activities are the steps of bakes and executions as they touch the world. Each may be run again at any time.
-type Activities struct {
-	Temporal Temporal
-	Store    slipway.Store
-	Bus      slipway.Bus
-	Blobs    slipway.Blobs
-	Provider slipway.Provider
-	Baker    Baker
-	Log      *slog.Logger
-}
+type Activities struct{ Parts }
 
 // Register adds the workflows and their activities to slipwayd's worker, which must run with durable.WorkerOptions.
 func Register(r worker.Registry, a *Activities) {
@@ -46,8 +25,8 @@ func Register(r worker.Registry, a *Activities) {
 }
 
 // request reads the request of a bake.
-func (a *Activities) request(ctx context.Context, digest slipway.Digest) (*slipway.BakeRequest, error) {
-	blob, err := a.Blobs.OpenBlob(ctx, digest)
+func (p *Parts) request(ctx context.Context, digest slipway.Digest) (*slipway.BakeRequest, error) {
+	blob, err := p.Blobs.OpenBlob(ctx, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +100,31 @@ func (a *Activities) FinishExecution(ctx context.Context, x slipway.Execution) (
 	}
 	a.executionEvent(ctx, x, slipway.ExecutionFinished, message)
 	return x, nil
+}
+
+// AwaitBases returns when the bakes that in comes after are over, and fails unless all of them have made an image.
+func (a *Activities) AwaitBases(ctx context.Context, in BakeInput) error {
+	if _, err := a.record(ctx, in); err != nil {
+		return err
+	}
+	for _, id := range in.After {
+		b, err := a.Store.Bake(ctx, id)
+		if err == nil && !b.State.Done() {
+			if err := a.AwaitBake(ctx, b.Key); err != nil {
+				return err
+			}
+			b, err = a.Store.Bake(ctx, id)
+		}
+		switch {
+		case err != nil:
+			return err
+		case !b.State.Done():
+			return slipway.Errorf(slipway.Unavailable, "cannot tell yet how bake %s ended", id)
+		case b.State != slipway.BakeSucceeded:
+			return slipway.Errorf(slipway.Failed, "cannot bake on %s: its bake %s %s", b.Application, id, b.State).At("image.from")
+		}
+	}
+	return nil
 }
 
 // AwaitBake returns when the bake with the key that is under way is over.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/slipway-sh/slipway"
-	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/check"
 	"github.com/slipway-sh/slipway/deploy/durable"
 )
@@ -24,47 +23,6 @@ const (
 type Built struct {
 	Image slipway.Image `json:"image"`
 	Spec  slipway.Spec  `json:"spec"`
-}
-
-// BuildImage makes the layers and the image. After each layer the bake is stored, so that a new try tells only of layers that the last
-// did not have.
-func (a *Activities) BuildImage(ctx context.Context, in BakeInput) (Built, error) {
-	req, err := a.request(ctx, in.Request)
-	if err != nil {
-		return Built{}, err
-	}
-	b, err := a.Store.Bake(ctx, in.Bake.ID)
-	if slipway.CodeOf(err) == slipway.NotFound {
-		b = in.Bake
-		if err := a.Store.PutBake(ctx, b); err != nil {
-			return Built{}, err
-		}
-		a.bakeEvent(ctx, b, slipway.BakeStarted, "baking "+b.Application, true)
-	} else if err != nil {
-		return Built{}, err
-	}
-	told := len(b.Layers)
-	b.Layers = nil
-	var layers []slipway.LayerInfo
-	for _, step := range bake.Steps(req.Spec) {
-		lines := newLines(func(text string) { a.bakeEvent(context.WithoutCancel(ctx), b, slipway.BakeOutput, text, false) })
-		layer, err := a.Baker.Layer(ctx, req, step, layers, lines)
-		lines.Close()
-		if err != nil {
-			return Built{}, err
-		}
-		layers = append(layers, layer.LayerInfo)
-		b.Layers = append(b.Layers, layer)
-		if len(b.Layers) <= told {
-			continue
-		}
-		if err := a.Store.PutBake(ctx, b); err != nil {
-			return Built{}, err
-		}
-		a.bakeEvent(ctx, b, slipway.BakeLayer, layerLine(layer), false)
-	}
-	image, err := a.Baker.Image(ctx, req, layers)
-	return Built{Image: image, Spec: req.Spec}, err
 }
 
 // TestImage boots a throw-away machine from the image and runs all tests against it. The error is nil when a test fails: the report
@@ -138,18 +96,21 @@ func (a *Activities) FinishBake(ctx context.Context, in BakeInput, out BakeOutco
 	if out.Report != nil && !out.Report.Passed {
 		b.Error = slipway.Errorf(slipway.Failed, "cannot register the image of %s: %s", b.Application, firstFailure(out.Report))
 	}
-	if out.Image != nil && (out.State == slipway.BakeSucceeded || out.Report != nil) {
-		image := *out.Image
-		image.State, image.Tests = slipway.ImageReady, out.Report
-		if out.State != slipway.BakeSucceeded {
-			image.State = slipway.ImageFailed
+	if b.Rebuild != "" {
+		b.Differences = out.Differences
+		if differs := reproduced(b); differs != nil && b.State == slipway.BakeSucceeded {
+			b.State, b.Error = slipway.BakeFailed, differs
 		}
-		if err := a.Store.PutImage(ctx, image); err != nil {
+	}
+	if k, ok := a.Baker.(bakery); ok && k.Kept(b.ID) {
+		b.Kept = "slipway bake shell " + b.ID
+	}
+	if out.Image != nil && (out.State == slipway.BakeSucceeded || out.Report != nil) {
+		if err := a.register(ctx, &b, out); err != nil {
 			return b, durable.Passing(err)
 		}
-		b.Image = image.Digest
 	}
-	if b.State == slipway.BakeSucceeded {
+	if b.State == slipway.BakeSucceeded && out.Spec != nil {
 		// Only now, so that a bake that fails changes nobody's policy.
 		if err := a.Store.PutApplication(ctx, *out.Spec); err != nil {
 			return b, durable.Passing(err)
@@ -158,12 +119,48 @@ func (a *Activities) FinishBake(ctx context.Context, in BakeInput, out BakeOutco
 	if err := a.Store.PutBake(ctx, b); err != nil {
 		return b, durable.Passing(err)
 	}
+	a.dropSecrets(ctx, in.Request)
 	message := fmt.Sprintf("image %s is ready", b.Image.Short())
+	if b.Rebuild != "" {
+		message = fmt.Sprintf("image %s came out the same again", b.Rebuild.Short())
+	}
 	if b.Error != nil {
 		message = gist(b.Error.Error())
 	}
 	a.bakeEvent(ctx, b, slipway.BakeFinished, message, true)
 	return b, nil
+}
+
+// register signs and stores the image of a bake.
+func (a *Activities) register(ctx context.Context, b *slipway.Bake, out BakeOutcome) error {
+	image := *out.Image
+	image.State, image.Tests = slipway.ImageReady, out.Report
+	if out.State != slipway.BakeSucceeded {
+		image.State = slipway.ImageFailed
+	}
+	b.Image = image.Digest
+	req, err := a.request(ctx, image.Request)
+	if err != nil {
+		return err
+	}
+	if a.Attester == nil {
+		return a.Store.PutImage(ctx, image)
+	}
+	if err := a.Attester.Attest(ctx, image, *b, req); err != nil {
+		return err
+	}
+	return a.Store.PutImage(ctx, image)
+}
+
+// dropSecrets forgets the secrets of a request. What it cannot forget is forgotten when its time is over.
+func (a *Activities) dropSecrets(ctx context.Context, request slipway.Digest) {
+	req, err := a.request(ctx, request)
+	if err == nil && req.Secrets != "" {
+		err = a.Secrets.DropSecrets(ctx, req.Secrets)
+	}
+	if err != nil {
+		a.Log.Warn("cannot drop the secrets of a bake", "error", err)
+	}
 }
 
 // terminate removes a machine under test. One that it cannot remove the provider does when it expires.

@@ -30,6 +30,7 @@ const (
 type BakeInput struct {
 	Bake    slipway.Bake   `json:"bake"`
 	Request slipway.Digest `json:"request"` // of the blob that is the [slipway.BakeRequest]
+	After   []string       `json:"after,omitempty"`
 }
 
 // BakeOutcome is what became of a bake.
@@ -39,6 +40,8 @@ type BakeOutcome struct {
 	Image  *slipway.Image      `json:"image,omitempty"`
 	Report *slipway.TestReport `json:"report,omitempty"`
 	Error  *slipway.Error      `json:"error,omitempty"`
+
+	Differences []string `json:"differences,omitempty"` // of a rebuild
 }
 
 // acts names the activities for the workflows; it is never called.
@@ -68,6 +71,14 @@ func Bake(ctx workflow.Context, in BakeInput) (slipway.Bake, error) {
 }
 
 func bakeAndTest(ctx workflow.Context, in BakeInput) BakeOutcome {
+	if len(in.After) > 0 {
+		if err := workflow.ExecuteActivity(durable.Step(ctx, buildTime), acts.AwaitBases, in).Get(ctx, nil); err != nil {
+			return failure(err, nil)
+		}
+	}
+	if in.Bake.Rebuild != "" {
+		return rebuild(ctx, in)
+	}
 	var built Built
 	// One activity for all layers: a layer once built is in the cache, so that a new try goes on with the first that is not.
 	err := workflow.ExecuteActivity(durable.Tries(ctx, buildTime, buildTries), acts.BuildImage, in).Get(ctx, &built)
@@ -85,6 +96,15 @@ func bakeAndTest(ctx workflow.Context, in BakeInput) BakeOutcome {
 	}
 	if !out.Report.Passed {
 		out.State = slipway.BakeFailed
+	}
+	return out
+}
+
+func rebuild(ctx workflow.Context, in BakeInput) BakeOutcome {
+	out := BakeOutcome{State: slipway.BakeSucceeded}
+	err := workflow.ExecuteActivity(durable.Tries(ctx, buildTime, buildTries), acts.RebuildImage, in).Get(ctx, &out.Differences)
+	if err != nil {
+		return failure(err, nil)
 	}
 	return out
 }

@@ -156,30 +156,99 @@ type baker struct {
 	built []string
 	gate  chan struct{}
 	fail  error
+	drift string // what layers are made of beside their names
 }
 
-func (b *baker) Key(req *slipway.BakeRequest) slipway.Digest {
-	content, _ := json.Marshal(req.Spec.Image)
+func (b *baker) Key(job bake.Job) slipway.Digest {
+	content, _ := json.Marshal(job.Request.Spec.Image)
 	return slipway.DigestOf(content)
 }
 
-func (b *baker) Layer(ctx context.Context, _ *slipway.BakeRequest, step bake.Step, _ []slipway.LayerInfo, out io.Writer) (slipway.LayerBake, error) {
-	if b.gate != nil {
-		select {
-		case <-b.gate:
-		case <-ctx.Done():
-			return slipway.LayerBake{}, ctx.Err()
-		}
+func (b *baker) Plan(_ context.Context, job bake.Job, previous *bake.Job, _ []slipway.LayerBake) (slipway.BakePlan, error) {
+	var plan slipway.BakePlan
+	for _, step := range bake.Steps(job.Request.Spec) {
+		plan.Layers = append(plan.Layers, slipway.LayerPlan{Step: step.Name, Cached: previous != nil})
 	}
-	fmt.Fprintf(out, "making %s\n", step.Name)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.built = append(b.built, step.Name)
-	return slipway.LayerBake{LayerInfo: slipway.LayerInfo{Digest: slipway.DigestOf([]byte(step.Name)), Step: step.Name}}, b.fail
+	return plan, nil
+}
+
+func (b *baker) Build(ctx context.Context, job bake.Job) ([]slipway.LayerBake, error) {
+	var layers []slipway.LayerBake
+	for i, step := range bake.Steps(job.Request.Spec) {
+		if i < len(job.Done) {
+			layers = append(layers, job.Done[i])
+			continue
+		}
+		job.Watch.Started(step)
+		if b.gate != nil {
+			select {
+			case <-b.gate:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		fmt.Fprintf(job.Watch.Output(step), "making %s\n", step.Name)
+		b.mu.Lock()
+		b.built = append(b.built, step.Name)
+		content, fail := step.Name+b.drift, b.fail
+		b.mu.Unlock()
+		if fail != nil {
+			return nil, fail
+		}
+		layer := slipway.LayerBake{LayerInfo: slipway.LayerInfo{Digest: slipway.DigestOf([]byte(content)), Step: step.Name}, Index: step.Index}
+		job.Watch.Finished(step, layer)
+		layers = append(layers, layer)
+	}
+	return layers, nil
 }
 
 func (b *baker) Image(_ context.Context, req *slipway.BakeRequest, layers []slipway.LayerInfo) (slipway.Image, error) {
 	return slipway.Image{
-		Digest: b.Key(req), Application: req.Spec.Application, Version: req.Version, Layers: layers, Service: req.Spec.Image.Service, Created: time.Now(),
+		Digest: b.Key(bake.Job{Request: req}), Application: req.Spec.Application, Version: req.Version, From: req.Spec.Image.From,
+		Layers: layers, Service: req.Spec.Image.Service, Created: time.Now(),
 	}, nil
+}
+
+func (b *baker) Kept(string) bool                      { return false }
+func (b *baker) Discard(context.Context, string) error { return nil }
+
+// attester remembers what it signed.
+type attester struct {
+	mu     sync.Mutex
+	signed []slipway.Digest
+}
+
+func (a *attester) Attest(_ context.Context, image slipway.Image, _ slipway.Bake, _ *slipway.BakeRequest) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.signed = append(a.signed, image.Digest)
+	return nil
+}
+
+// bases finds the newest image of the application that from names, among those that were waited for.
+type bases struct{}
+
+func (bases) Resolve(_ context.Context, _, from string, _ *slipway.Base, _ bool, after []slipway.Bake) (slipway.Base, []slipway.LayerInfo, error) {
+	name, _, _ := strings.Cut(strings.TrimPrefix(from, "image:"), "@")
+	for _, b := range after {
+		if b.Application == name {
+			return slipway.Base{From: from, Application: name, Digest: b.Image}, nil, nil
+		}
+	}
+	return slipway.Base{}, nil, slipway.Errorf(slipway.Invalid, "no image of %s", name)
+}
+
+// secrets remembers what was dropped.
+type secrets struct {
+	slipway.SecretStore // methods that are not needed are nil
+
+	mu      sync.Mutex
+	dropped []string
+}
+
+func (s *secrets) DropSecrets(_ context.Context, handle string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropped = append(s.dropped, handle)
+	return nil
 }

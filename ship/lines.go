@@ -42,14 +42,15 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close hands on what is left. Nothing is emitted after it.
-func (l *lines) Close() {
+// Close hands on what is left; it never fails. Nothing is emitted after it.
+func (l *lines) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer != nil {
 		l.timer.Stop()
 	}
 	l.flush(true)
+	return nil
 }
 
 // flush emits the whole lines, or all if there is no more to come or no end of a line in sight.

@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/deploy"
 )
 
@@ -30,13 +31,7 @@ type Temporal interface {
 
 // Config is what an [Operator] works with.
 type Config struct {
-	Temporal Temporal
-	Store    slipway.Store
-	Bus      slipway.Bus
-	Blobs    slipway.Blobs
-	Provider slipway.Provider
-	Baker    Baker
-	Log      *slog.Logger
+	Parts
 	// NewID returns a new ID with the prefix; nil for random ones.
 	NewID func(prefix string) string
 }
@@ -63,6 +58,11 @@ func (o *Operator) Bake(ctx context.Context, req slipway.BakeRequest) (slipway.B
 	if err != nil {
 		return slipway.Bake{}, err
 	}
+	return o.startBake(ctx, in)
+}
+
+// startBake starts the workflow of a bake, or joins one of the same key, and returns its record.
+func (o *Operator) startBake(ctx context.Context, in BakeInput) (slipway.Bake, error) {
 	id, err := o.start(ctx, bakeStart(in.Bake), bakeWorkflow, in, func(id string) (bool, error) {
 		b, err := o.Store.Bake(ctx, id)
 		return b.State.Done(), err
@@ -101,16 +101,6 @@ func (o *Operator) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.E
 		return slipway.Execution{}, err
 	}
 	return recorded(ctx, func() (slipway.Execution, error) { return o.Store.Execution(ctx, x.ID) })
-}
-
-// PlanBake implements [slipway.Operator].
-func (o *Operator) PlanBake(ctx context.Context, req slipway.BakeRequest) (slipway.BakePlan, error) {
-	return slipway.BakePlan{}, errors.ErrUnsupported
-}
-
-// Rebuild implements [slipway.Operator].
-func (o *Operator) Rebuild(ctx context.Context, application, ref string) (slipway.Bake, error) {
-	return slipway.Bake{}, errors.ErrUnsupported
 }
 
 // Deploy implements [slipway.Operator].
@@ -168,7 +158,7 @@ func (o *Operator) Abort(ctx context.Context, id string) error {
 		return slipway.Errorf(slipway.NotFound, "cannot abort %q: want the ID of a bake (b-…), a deployment (d-…) or an execution (x-…)", id)
 	}
 	if done {
-		return nil
+		return o.discard(ctx, id)
 	}
 	of, run, err := running(ctx, o.Temporal, workflow)
 	if err != nil || of != id {
@@ -179,6 +169,22 @@ func (o *Operator) Abort(ctx context.Context, id string) error {
 	}
 	publish(ctx, o.Store, o.Bus, o.Log, wish)
 	return nil
+}
+
+// discard removes what is kept of a bake that failed, if id is one.
+func (o *Operator) discard(ctx context.Context, id string) error {
+	if !strings.HasPrefix(id, "b-") {
+		return nil
+	}
+	b, err := o.Store.Bake(ctx, id)
+	if err != nil || b.Kept == "" {
+		return err
+	}
+	if err := o.Baker.(bakery).Discard(ctx, id); err != nil {
+		return err
+	}
+	b.Kept = ""
+	return o.Store.PutBake(ctx, b)
 }
 
 // deploy starts d and stores it.
@@ -200,21 +206,22 @@ func (o *Operator) deploy(ctx context.Context, d slipway.Deployment) (slipway.De
 	return o.Store.CreateDeployment(ctx, d)
 }
 
-// accept checks that all files of the build context are there and stores the request.
+// accept checks what can be checked at once, stores the request and returns the bake to be started.
 func (o *Operator) accept(ctx context.Context, req slipway.BakeRequest) (BakeInput, error) {
-	var digests []slipway.Digest
-	for _, entry := range req.Context {
-		if entry.Digest != "" {
-			digests = append(digests, entry.Digest)
-		}
-	}
-	missing, err := o.Blobs.Missing(ctx, digests)
-	if err != nil {
+	if err := o.uploaded(ctx, req); err != nil {
 		return BakeInput{}, err
 	}
-	for _, entry := range req.Context {
-		if len(missing) > 0 && entry.Digest == missing[0] {
-			return BakeInput{}, slipway.Errorf(slipway.Invalid, "cannot bake: %d files of the build context are not uploaded, %s among them", len(missing), entry.Path).At(entry.Path)
+	for i, id := range req.After {
+		if _, err := o.Store.Bake(ctx, id); err != nil {
+			return BakeInput{}, slipway.Errorf(slipway.Invalid, "cannot wait for bake %s: %s", id, slipway.MessageOf(err)).At(fmt.Sprintf("after[%d]", i))
+		}
+	}
+	var base *slipway.Base
+	if strings.HasPrefix(req.Spec.Image.From, "image:") && len(req.After) == 0 {
+		// Said now; a registry is asked by the bake itself.
+		var err error
+		if base, _, err = o.resolve(ctx, &req, nil); err != nil {
+			return BakeInput{}, err
 		}
 	}
 	content, err := json.Marshal(req)
@@ -225,13 +232,38 @@ func (o *Operator) accept(ctx context.Context, req slipway.BakeRequest) (BakeInp
 	if err := o.Blobs.PutBlob(ctx, digest, int64(len(content)), bytes.NewReader(content)); err != nil {
 		return BakeInput{}, err
 	}
+	key := string(o.Baker.Key(bake.Job{Request: &req, Base: base})) + " " + req.Version
+	for _, id := range req.After {
+		key += " " + id
+	}
 	return BakeInput{
 		Request: digest,
+		After:   req.After,
 		Bake: slipway.Bake{
-			ID: o.NewID("b-"), Key: slipway.DigestOf([]byte(string(o.Baker.Key(&req)) + " " + req.Version)),
+			ID: o.NewID("b-"), Key: slipway.DigestOf([]byte(key)), Request: digest, Base: base,
 			Application: req.Spec.Application, Version: req.Version, State: slipway.BakeRunning, Started: time.Now().UTC(),
 		},
 	}, nil
+}
+
+// uploaded returns an error unless all files of the build context are there.
+func (o *Operator) uploaded(ctx context.Context, req slipway.BakeRequest) error {
+	var digests []slipway.Digest
+	for _, entry := range req.Context {
+		if entry.Digest != "" {
+			digests = append(digests, entry.Digest)
+		}
+	}
+	missing, err := o.Blobs.Missing(ctx, digests)
+	if err != nil {
+		return err
+	}
+	for _, entry := range req.Context {
+		if len(missing) > 0 && entry.Digest == missing[0] {
+			return slipway.Errorf(slipway.Invalid, "cannot bake: %d files of the build context are not uploaded, %s among them", len(missing), entry.Path).At(entry.Path)
+		}
+	}
+	return nil
 }
 
 // underWay is the error of starting a workflow under a name that is taken.

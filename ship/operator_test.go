@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/deploy"
 	"github.com/slipway-sh/slipway/deploy/durable"
 	"github.com/slipway-sh/slipway/engine"
@@ -41,6 +42,8 @@ type yard struct {
 	machines *machines
 	baker    *baker
 	blobs    *blobs
+	attester attester
+	secrets  secrets
 }
 
 func newYard(t *testing.T) *yard {
@@ -68,15 +71,22 @@ func (y *yard) open() {
 		y.t.Fatal(err)
 	}
 	w := &ways{store: y.store}
+	parts := ship.Parts{
+		Temporal: e.Client(), Store: y.store, Bus: silent{}, Blobs: y.blobs, Provider: y.machines, Baker: y.baker, Bases: bases{},
+		Secrets: &y.secrets, Attester: &y.attester, Log: log,
+		Diff: func(context.Context, slipway.Digest, slipway.Digest) ([]string, error) {
+			return []string{"/etc/drifted: content"}, nil
+		},
+	}
 	err = e.StartWorker(durable.TaskQueue, durable.WorkerOptions(log), func(r worker.Registry) {
 		deploy.Register(r, &deploy.Activities{Store: y.store, Bus: silent{}, Provider: y.machines, Router: w, Traffic: w, Log: log, Address: "127.0.0.1"})
-		ship.Register(r, &ship.Activities{Temporal: e.Client(), Store: y.store, Bus: silent{}, Blobs: y.blobs, Provider: y.machines, Baker: y.baker, Log: log})
+		ship.Register(r, &ship.Activities{Parts: parts})
 	})
 	if err != nil {
 		y.t.Fatal(err)
 	}
 	y.engine = e
-	y.Operator = ship.NewOperator(ship.Config{Temporal: e.Client(), Store: y.store, Bus: silent{}, Blobs: y.blobs, Provider: y.machines, Baker: y.baker, Log: log})
+	y.Operator = ship.NewOperator(ship.Config{Parts: parts})
 }
 
 func (y *yard) close() {
@@ -288,7 +298,7 @@ func TestShip(t *testing.T) {
 
 	// A broken version stops at the first environment, where the version before goes on.
 	broken := request("2", short)
-	y.machines.broken[y.baker.Key(&broken)] = true
+	y.machines.broken[y.baker.Key(bake.Job{Request: &broken})] = true
 	x = y.shipped(shipTo(broken, "dev", "prod").ID)
 	if x.State != slipway.ExecutionFailed || len(x.Deployments) != 1 || x.Error.Code != slipway.Failed || !strings.Contains(x.Error.Message, "the last line") {
 		t.Errorf("%+v: %v", x, x.Error)
@@ -407,7 +417,7 @@ func TestBake(t *testing.T) {
 	// A machine that dies is a test that failed; a disk that is full fails the bake.
 	dead := request("3", short)
 	dead.Spec.Image.Tests = tested.Spec.Image.Tests
-	y.machines.broken[y.baker.Key(&dead)] = true
+	y.machines.broken[y.baker.Key(bake.Job{Request: &dead})] = true
 	b, _ = y.Bake(ctx, dead)
 	if b = y.bakeDone(b.ID); b.State != slipway.BakeFailed || !strings.Contains(b.Error.Message, "exit status 1") {
 		t.Errorf("%+v: %v", b, b.Error)

@@ -139,16 +139,15 @@ func run(ctx context.Context, o options) (err error) {
 	stops.add("traffic", func() error { stopBackground(); return working.Wait() })
 
 	// Workflows: unfinished ones go on as soon as the worker polls.
-	operator := ship.NewOperator(ship.Config{
+	parts := ship.Parts{
 		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Baker: baker, Log: o.log,
-	})
+	}
+	operator := ship.NewOperator(ship.Config{Parts: parts})
 	err = temporal.StartWorker(durable.TaskQueue, durable.WorkerOptions(o.log), func(r worker.Registry) {
 		deploy.Register(r, &deploy.Activities{
 			Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log, Address: o.lbAddress,
 		})
-		ship.Register(r, &ship.Activities{
-			Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Baker: baker, Log: o.log,
-		})
+		ship.Register(r, &ship.Activities{Parts: parts})
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,60 @@
+package ship
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/bake"
+)
+
+// Parts are what bakes and executions work with.
+type Parts struct {
+	Temporal Temporal
+	Store    slipway.Store
+	Bus      slipway.Bus
+	Blobs    slipway.Blobs
+	Provider slipway.Provider
+	Baker    Baker
+	Bases    Bases
+	Secrets  slipway.SecretStore
+	Attester Attester
+	Diff     LayerDiff
+	Log      *slog.Logger
+}
+
+// Baker makes layers and images. [bake.Baker] is one.
+type Baker interface {
+	// Key returns the digest of everything that decides the image.
+	Key(job bake.Job) slipway.Digest
+	// Build returns all layers, lowest first, from the cache or built.
+	Build(ctx context.Context, job bake.Job) ([]slipway.LayerBake, error)
+	// Image writes the image of the layers; the same again gives the same digest.
+	Image(ctx context.Context, req *slipway.BakeRequest, layers []slipway.LayerInfo) (slipway.Image, error)
+}
+
+// Bases says what an image starts from.
+type Bases interface {
+	// Resolve returns what from means for the application, and the layers if that is an image of ours. Without refresh it is what it
+	// was for previous, nil for none. after are bakes that have made images meanwhile.
+	Resolve(ctx context.Context, application, from string, previous *slipway.Base, refresh bool, after []slipway.Bake) (slipway.Base, []slipway.LayerInfo, error)
+}
+
+// Attester signs what is known of an image: how it was made, what is in it, what its tests found.
+type Attester interface {
+	// Attest is idempotent.
+	Attest(ctx context.Context, image slipway.Image, bake slipway.Bake, req *slipway.BakeRequest) error
+}
+
+// LayerDiff names the files in which two layers differ, each with what is different.
+type LayerDiff func(ctx context.Context, a, b slipway.Digest) ([]string, error)
+
+// bakery is all of a Baker.
+type bakery interface {
+	// Plan says what Build would do, and what differs from an earlier job, nil for none, and the layers that gave.
+	Plan(ctx context.Context, job bake.Job, previous *bake.Job, layers []slipway.LayerBake) (slipway.BakePlan, error)
+	// Kept reports whether the sandbox of a failed bake is kept.
+	Kept(bake string) bool
+	// Discard removes what is kept of a failed bake; nil if nothing is.
+	Discard(ctx context.Context, bake string) error
+}
