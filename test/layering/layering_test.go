@@ -24,10 +24,10 @@ type pkg struct {
 }
 
 // adapters speak to one technology each and are wired together in cmd/slipwayd alone.
-var adapters = []string{"provider/local", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi"}
+var adapters = []string{"provider/local", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry"}
 
 // libraries do one thing to files, processes or answers, and know nothing of deployments.
-var libraries = []string{"image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent"}
+var libraries = []string{"image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases"}
 
 // rule forbids the packages below any of from to import the packages below any of to. Names of our own packages are relative;
 // "." is the root package alone.
@@ -75,14 +75,15 @@ var confined = map[string]struct {
 	to  []string
 	why string
 }{
-	"github.com/uptrace/bun":        {[]string{"sqlstore"}, "the store's technology is its own affair"},
-	"modernc.org/sqlite":            {[]string{"sqlstore", "engine"}, "the databases have two owners"},
-	"github.com/nats-io":            {[]string{"natsbus"}, "the bus's technology is its own affair"},
-	"github.com/danielgtaylor/huma": {[]string{"httpapi"}, "only the API is HTTP"},
-	"github.com/containerd/go-runc": {[]string{"container"}, "runc is called in one place"},
-	"github.com/erofs/go-erofs":     {[]string{"image"}, "layers are written in one place"},
-	"go.temporal.io":                {[]string{"engine", "deploy", "ship", "cmd/slipwayd"}, "what is durable is decided in workflows"},
-	"github.com/spf13/cobra":        {[]string{"cli", "cmd"}, "only the command line parses words"},
+	"github.com/uptrace/bun":                 {[]string{"sqlstore"}, "the store's technology is its own affair"},
+	"modernc.org/sqlite":                     {[]string{"sqlstore", "engine"}, "the databases have two owners"},
+	"github.com/nats-io":                     {[]string{"natsbus"}, "the bus's technology is its own affair"},
+	"github.com/danielgtaylor/huma":          {[]string{"httpapi"}, "only the API is HTTP"},
+	"github.com/containerd/go-runc":          {[]string{"container"}, "runc is called in one place"},
+	"github.com/erofs/go-erofs":              {[]string{"image"}, "layers are written in one place"},
+	"github.com/google/go-containerregistry": {[]string{"registry"}, "registries are spoken to in one place, which guards TLS and credentials"},
+	"go.temporal.io":                         {[]string{"engine", "deploy", "ship", "cmd/slipwayd"}, "what is durable is decided in workflows"},
+	"github.com/spf13/cobra":                 {[]string{"cli", "cmd"}, "only the command line parses words"},
 }
 
 func TestLayers(t *testing.T) {
