@@ -19,6 +19,7 @@ type Config struct {
 	Bus      slipway.Bus
 	Blobs    slipway.Blobs
 	Operator slipway.Operator
+	Secrets  slipway.SecretStore
 	Provider slipway.Provider
 	Pools    Pools
 	Log      *slog.Logger // hears of internal errors, which callers are not shown
@@ -74,6 +75,8 @@ func (a *api) routes() []route {
 
 		{"POST", "/v1/blobs/missing", read, "missingBlobs", "Which blobs must be uploaded?", "Returns those of the given digests that are not stored yet.", post(a.missingBlobs)},
 		{"PUT", "/v1/blobs/{digest}", write, "putBlob", "Upload a blob", "Stores the request's body under its digest. A body with another digest is refused, and nothing is kept of it. Uploading again changes nothing.", upload(a.putBlob)},
+
+		{"POST", "/v1/secrets", write, "putSecrets", "Hand over secrets for a bake", "Keeps values in slipwayd's memory, never on a disk, until the bake that uses them is over or an hour has passed without use. A script sees them as files in /run/secrets.", post(a.putSecrets)},
 
 		{"POST", "/v1/bakes", write, "bake", "Bake an image", "Starts a bake and the tests of its image, and returns at once. A bake with the same inputs that is under way is joined. The files of the context must have been uploaded as blobs.", accept(a.bake)},
 		{"POST", "/v1/bakes/plan", read, "planBake", "Say what a bake would do", "Layer by layer: in the cache, or to be built, and why. Builds nothing and pulls nothing. The files of the context must have been uploaded.", post(a.planBake)},

@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-sh/slipway/provider/local"
 	"github.com/slipway-sh/slipway/rootfs"
 	"github.com/slipway-sh/slipway/router/haproxy"
+	"github.com/slipway-sh/slipway/secrets"
 )
 
 func newDestroyCommand(o *options) *cobra.Command {
@@ -80,7 +81,7 @@ func destroy(ctx context.Context, o options, yes bool, out io.Writer) error {
 		err = bounded(router.Stop)
 	}
 	baker := bake.New(bake.Config{Images: images, Mounts: mounts, Dir: o.path("cache"), Log: o.log})
-	err = errors.Join(err, baker.Sweep(ctx), empty(ctx, machines, groups, instances), bounded(machines.Close),
+	err = errors.Join(err, secrets.Destroy(o.data), baker.Sweep(ctx), empty(ctx, machines, groups, instances), bounded(machines.Close),
 		mounts.Prune(func(slipway.Digest) bool { return false }))
 	if err != nil {
 		return fmt.Errorf("cannot destroy all of %s; run it again: %w", o.data, err)

@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-sh/slipway/provider/local"
 	"github.com/slipway-sh/slipway/rootfs"
 	"github.com/slipway-sh/slipway/router/haproxy"
+	"github.com/slipway-sh/slipway/secrets"
 	"github.com/slipway-sh/slipway/ship"
 	"github.com/slipway-sh/slipway/sqlstore"
 	"github.com/slipway-sh/slipway/traffic"
@@ -75,6 +76,11 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	values, err := secrets.Open(o.data)
+	if err != nil {
+		return err
+	}
+	stops.add("secrets", values.Close)
 	mounts := rootfs.New(o.path("mounts"), images)
 	baker := bake.New(bake.Config{Images: images, Mounts: mounts, Dir: o.path("cache"), Log: o.log})
 
@@ -140,7 +146,7 @@ func run(ctx context.Context, o options) (err error) {
 
 	// Workflows: unfinished ones go on as soon as the worker polls.
 	parts := ship.Parts{
-		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Baker: baker, Log: o.log,
+		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Baker: baker, Secrets: values, Log: o.log,
 	}
 	operator := ship.NewOperator(ship.Config{Parts: parts})
 	err = temporal.StartWorker(durable.TaskQueue, durable.WorkerOptions(o.log), func(r worker.Registry) {
@@ -155,7 +161,7 @@ func run(ctx context.Context, o options) (err error) {
 
 	// The API last: who can reach it can use it.
 	api := httpapi.New(httpapi.Config{
-		Store: store, Bus: bus, Blobs: images, Operator: operator, Provider: machines, Pools: router, Log: o.log, Version: o.version,
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Secrets: values, Provider: machines, Pools: router, Log: o.log, Version: o.version,
 	})
 	return serve(ctx, o, api, listeners, started)
 }

@@ -16,7 +16,7 @@ import (
 func Leftovers(data string) []string {
 	machines := sum(filepath.Join(data, "local"))
 	pins := filepath.Join("/run/slipway", machines[:10])
-	left := append(mounts(data), mounts(pins)...)
+	left := slices.Concat(mounts(data), mounts(pins), mounts(filepath.Join("/run/slipway", "secrets-"+sum(filepath.Join(data, "secrets"))[:10])))
 	links, err := net.Interfaces()
 	if err != nil {
 		left = append(left, err.Error())
@@ -85,7 +85,7 @@ func mounts(dir string) []string {
 	}
 	var found []string
 	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], dir+"/") {
+		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4]+"/", dir+"/") {
 			found = append(found, "mount "+fields[4])
 		}
 	}
