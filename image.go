@@ -82,7 +82,9 @@ type TestReport struct {
 	Passed  bool          `json:"passed"`
 	Results []TestResult  `json:"results"`
 	Took    time.Duration `json:"took_ns"`
-	Log     string        `json:"log,omitempty"` // the last lines of the service's own log, when a test failed
+	Log     string        `json:"log,omitempty"`  // the last lines of the service's own log, when a test failed
+	Bake    string        `json:"bake,omitempty"` // that ran them; a later one of the very same image and tests takes the report over
+	Key     Digest        `json:"key,omitempty"`  // of the image and the tests
 }
 
 // TestResult is the outcome of one test.

@@ -176,6 +176,9 @@ func baked(b slipway.Bake) string {
 	}
 	if b.Tests != nil && len(b.Tests.Results) > 0 {
 		text += ", " + count(len(b.Tests.Results), "test") + " passed"
+		if b.Tests.Bake != "" && b.Tests.Bake != b.ID {
+			text += " before"
+		}
 	}
 	return text + ", after " + seconds(max(b.Finished.Sub(b.Started), time.Duration(0)))
 }

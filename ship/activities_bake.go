@@ -21,8 +21,10 @@ const (
 
 // Built is an image that is baked and not registered yet.
 type Built struct {
-	Image slipway.Image `json:"image"`
-	Spec  slipway.Spec  `json:"spec"`
+	Image  slipway.Image       `json:"image"`
+	Spec   slipway.Spec        `json:"spec"`
+	Key    slipway.Digest      `json:"key"`              // of the image and its tests
+	Report *slipway.TestReport `json:"report,omitempty"` // of an earlier bake that ran the very same tests on the very same image, and passed
 }
 
 // TestImage boots a throw-away machine from the image and runs all tests against it. The error is nil when a test fails: the report

@@ -85,15 +85,16 @@ func bakeAndTest(ctx workflow.Context, in BakeInput) BakeOutcome {
 	if err != nil {
 		return failure(err, nil)
 	}
-	out := BakeOutcome{State: slipway.BakeSucceeded, Spec: &built.Spec, Image: &built.Image}
+	out := BakeOutcome{State: slipway.BakeSucceeded, Spec: &built.Spec, Image: &built.Image, Report: built.Report}
 	tests := built.Spec.Image.Tests
-	if len(tests) == 0 {
+	if len(tests) == 0 || out.Report != nil {
 		return out
 	}
 	err = workflow.ExecuteActivity(durable.Tries(ctx, testTime, testTries), acts.TestImage, in, built.Image, tests).Get(ctx, &out.Report)
 	if err != nil {
 		return failure(err, &built.Image)
 	}
+	out.Report.Bake, out.Report.Key = in.Bake.ID, built.Key
 	if !out.Report.Passed {
 		out.State = slipway.BakeFailed
 	}

@@ -106,3 +106,38 @@ func TestRebuild(t *testing.T) {
 		t.Errorf("a rebuild registered something: %d images, %d signed, %v", len(after), len(y.attester.signed), err)
 	}
 }
+
+// TestTestsOnce checks that an image that has passed is not tested again by the same tests, unless layers are asked to be built anew.
+func TestTestsOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Temporal server")
+	}
+	y, ctx := newYard(t), t.Context()
+	y.machines.exec = func([]string) (slipway.ExecResult, error) { return slipway.ExecResult{}, nil }
+	tested := request("1", short)
+	tested.Spec.Image.Tests = []slipway.Test{{Command: &slipway.CommandTest{Run: []string{"true"}}}}
+	bake := func(r slipway.BakeRequest, launched int) slipway.Bake {
+		t.Helper()
+		b, err := y.Bake(ctx, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = y.bakeDone(b.ID)
+		y.machines.mu.Lock()
+		defer y.machines.mu.Unlock()
+		if b.State != slipway.BakeSucceeded || !b.Tests.Passed || y.machines.launched != launched {
+			t.Fatalf("%+v after %d machines, want %d: %v", b, y.machines.launched, launched, b.Error)
+		}
+		return b
+	}
+	first := bake(tested, 1)
+	tested.Version = "2"
+	if second := bake(tested, 1); second.Tests.Bake != first.ID || second.ID == first.ID {
+		t.Errorf("the report is %+v, want that of %s", second.Tests, first.ID)
+	}
+	tested.NoCache = []string{slipway.AllLayers}
+	bake(tested, 2)
+	tested.NoCache = nil
+	tested.Spec.Image.Tests = append(tested.Spec.Image.Tests, tested.Spec.Image.Tests[0])
+	bake(tested, 3)
+}

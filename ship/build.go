@@ -34,7 +34,27 @@ func (a *Activities) BuildImage(ctx context.Context, in BakeInput) (Built, error
 		return Built{}, err
 	}
 	image.Bake, image.Request, image.Source, image.Base = in.Bake.ID, in.Request, req.Source, n.bake.Base
-	return Built{Image: image, Spec: req.Spec}, nil
+	built := Built{Image: image, Spec: req.Spec, Key: a.Baker.Key(job)}
+	if built.Report, err = a.passedBefore(ctx, built); err != nil {
+		return Built{}, err
+	}
+	if built.Report != nil {
+		a.bakeEvent(ctx, n.bake, slipway.BakeTest, "tests passed before, in "+built.Report.Bake, false)
+	}
+	return built, nil
+}
+
+// passedBefore returns the report of tests that the image has passed before, nil unless they are the very same. What asks for layers
+// to be built anew is part of the key, and asks for the tests too.
+func (a *Activities) passedBefore(ctx context.Context, built Built) (*slipway.TestReport, error) {
+	known, err := a.Store.Image(ctx, built.Image.Digest)
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return nil, nil
+	}
+	if err != nil || known.State != slipway.ImageReady || known.Tests == nil || !known.Tests.Passed || known.Tests.Key != built.Key {
+		return nil, err
+	}
+	return known.Tests, nil
 }
 
 // record stores the bake and tells that it has begun, unless an earlier try did, and returns it as it is stored.

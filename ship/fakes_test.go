@@ -160,7 +160,7 @@ type baker struct {
 }
 
 func (b *baker) Key(job bake.Job) slipway.Digest {
-	content, _ := json.Marshal(job.Request.Spec.Image)
+	content, _ := json.Marshal([]any{job.Request.Spec.Image, job.Request.NoCache})
 	return slipway.DigestOf(content)
 }
 
@@ -204,9 +204,17 @@ func (b *baker) Build(ctx context.Context, job bake.Job) ([]slipway.LayerBake, e
 
 func (b *baker) Image(_ context.Context, req *slipway.BakeRequest, layers []slipway.LayerInfo) (slipway.Image, error) {
 	return slipway.Image{
-		Digest: b.Key(bake.Job{Request: req}), Application: req.Spec.Application, Version: req.Version, From: req.Spec.Image.From,
+		Digest: b.digest(req), Application: req.Spec.Application, Version: req.Version, From: req.Spec.Image.From,
 		Layers: layers, Service: req.Spec.Image.Service, Created: time.Now(),
 	}, nil
+}
+
+// digest is that of the image: tests are no part of it.
+func (b *baker) digest(req *slipway.BakeRequest) slipway.Digest {
+	spec := req.Spec.Image
+	spec.Tests = nil
+	content, _ := json.Marshal(spec)
+	return slipway.DigestOf(content)
 }
 
 func (b *baker) Kept(string) bool                      { return false }

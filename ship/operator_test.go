@@ -16,7 +16,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-sh/slipway"
-	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/deploy"
 	"github.com/slipway-sh/slipway/deploy/durable"
 	"github.com/slipway-sh/slipway/engine"
@@ -298,7 +297,7 @@ func TestShip(t *testing.T) {
 
 	// A broken version stops at the first environment, where the version before goes on.
 	broken := request("2", short)
-	y.machines.broken[y.baker.Key(bake.Job{Request: &broken})] = true
+	y.machines.broken[y.baker.digest(&broken)] = true
 	x = y.shipped(shipTo(broken, "dev", "prod").ID)
 	if x.State != slipway.ExecutionFailed || len(x.Deployments) != 1 || x.Error.Code != slipway.Failed || !strings.Contains(x.Error.Message, "the last line") {
 		t.Errorf("%+v: %v", x, x.Error)
@@ -417,7 +416,7 @@ func TestBake(t *testing.T) {
 	// A machine that dies is a test that failed; a disk that is full fails the bake.
 	dead := request("3", short)
 	dead.Spec.Image.Tests = tested.Spec.Image.Tests
-	y.machines.broken[y.baker.Key(bake.Job{Request: &dead})] = true
+	y.machines.broken[y.baker.digest(&dead)] = true
 	b, _ = y.Bake(ctx, dead)
 	if b = y.bakeDone(b.ID); b.State != slipway.BakeFailed || !strings.Contains(b.Error.Message, "exit status 1") {
 		t.Errorf("%+v: %v", b, b.Error)
