@@ -44,6 +44,7 @@ type config struct {
 type configLayer struct {
 	Step string         `json:"step"`
 	Key  slipway.Digest `json:"key"`
+	Lock slipway.Digest `json:"lock,omitempty"` // of the blob that is the Lock of the layer's packages
 }
 
 // WriteImage stores the config and manifest of an image whose layers are stored, lists it in the layout's index, and returns
@@ -62,7 +63,7 @@ func (s *Store) WriteImage(ctx context.Context, image slipway.Image) (slipway.Di
 		case !ok:
 			return "", slipway.Errorf(slipway.NotFound, "cannot write the image: its layer %s is not stored", l.Digest)
 		}
-		c.Layers = append(c.Layers, configLayer{l.Step, l.Key})
+		c.Layers = append(c.Layers, configLayer{l.Step, l.Key, l.Lock})
 		d := specs.Descriptor{MediaType: LayerMediaType, Digest: digest.Digest(l.Digest), Size: l.Size}
 		if l.Step != "" {
 			d.Annotations = map[string]string{annotationStep: l.Step}
@@ -111,7 +112,7 @@ func (s *Store) ReadImage(ctx context.Context, d slipway.Digest) (slipway.Image,
 			return slipway.Image{}, err
 		}
 		image.Layers = append(image.Layers, slipway.LayerInfo{
-			Digest: slipway.Digest(l.Digest), Size: l.Size, Step: c.Layers[i].Step, Key: c.Layers[i].Key,
+			Digest: slipway.Digest(l.Digest), Size: l.Size, Step: c.Layers[i].Step, Key: c.Layers[i].Key, Lock: c.Layers[i].Lock,
 		})
 	}
 	return image, nil
