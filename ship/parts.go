@@ -27,6 +27,8 @@ type Parts struct {
 type Baker interface {
 	// Key returns the digest of everything that decides the image.
 	Key(job bake.Job) slipway.Digest
+	// Plan says what Build would do, and what differs from an earlier job, nil for none, and the layers that gave.
+	Plan(ctx context.Context, job bake.Job, previous *bake.Job, layers []slipway.LayerBake) (slipway.BakePlan, error)
 	// Build returns all layers, lowest first, from the cache or built.
 	Build(ctx context.Context, job bake.Job) ([]slipway.LayerBake, error)
 	// Image writes the image of the layers; the same again gives the same digest.
@@ -51,8 +53,6 @@ type LayerDiff func(ctx context.Context, a, b slipway.Digest) ([]string, error)
 
 // bakery is all of a Baker.
 type bakery interface {
-	// Plan says what Build would do, and what differs from an earlier job, nil for none, and the layers that gave.
-	Plan(ctx context.Context, job bake.Job, previous *bake.Job, layers []slipway.LayerBake) (slipway.BakePlan, error)
 	// Kept reports whether the sandbox of a failed bake is kept.
 	Kept(bake string) bool
 	// Discard removes what is kept of a failed bake; nil if nothing is.

@@ -26,7 +26,7 @@ func (o *Operator) PlanBake(ctx context.Context, req slipway.BakeRequest) (slipw
 	if err != nil {
 		return slipway.BakePlan{}, err
 	}
-	plan, err := o.Baker.(bakery).Plan(ctx, bake.Job{Request: &req, Base: base, Below: below}, before, last.Layers)
+	plan, err := o.Baker.Plan(ctx, bake.Job{Request: &req, Base: base, Below: below}, before, last.Layers)
 	if err != nil {
 		return slipway.BakePlan{}, err
 	}
