@@ -76,7 +76,7 @@ func bakeRun(ctx context.Context, o *bakeOptions) error {
 	case len(o.files) > 1:
 		return bakeBatch(ctx, o, c)
 	}
-	view := o.f.progress(false)
+	view := o.f.workProgress(false, o.wait)
 	bake, m, err := startBake(ctx, o, c, view)
 	if err != nil {
 		view.close()

@@ -30,7 +30,7 @@ func bakeBatch(ctx context.Context, o *bakeOptions, c *client.Client) error {
 	if err != nil {
 		return err
 	}
-	view := o.f.progress(true)
+	view := o.f.workProgress(true, o.wait)
 	defer view.close()
 	bakes, err := startBatch(ctx, o, c, view, manifests)
 	if err != nil {

@@ -19,6 +19,14 @@ type progress interface {
 	close()          // nothing is shown after it
 }
 
+// workProgress is as progress, and silent if the work is not waited for: then the only output is its ID.
+func (f *Factory) workProgress(several bool, w waitFlags) progress {
+	if w.noWait {
+		return silent{}
+	}
+	return f.progress(several)
+}
+
 // progress returns how to show work: alive on a terminal, a line an event elsewhere, not at all with --json. With several works at
 // once each line says whose it is.
 func (f *Factory) progress(several bool) progress {

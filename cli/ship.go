@@ -56,7 +56,7 @@ func shipRun(ctx context.Context, o *shipOptions) error {
 		return err
 	}
 	defer c.Close()
-	view := o.f.progress(false)
+	view := o.f.workProgress(false, o.wait)
 	x, m, err := startShip(ctx, o, c, view)
 	if err != nil {
 		view.close()
