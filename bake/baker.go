@@ -27,22 +27,24 @@ import (
 
 // Config is what a [Baker] works with.
 type Config struct {
-	Images *image.Store   // where the context's blobs are, and the layers go
-	Mounts *rootfs.Mounts // for the root filesystems of sandboxes
-	Dir    string         // for the layer cache and for work in progress; one process at a time
-	Log    *slog.Logger
+	Images   *image.Store   // where the context's blobs are, and the layers go
+	Mounts   *rootfs.Mounts // for the root filesystems of sandboxes
+	Registry Registry       // for images that start from a registry's; nil for none
+	Dir      string         // for the layer cache and for work in progress; one process at a time
+	Log      *slog.Logger
 }
 
 // Baker bakes. Its methods are safe for concurrent use: steps with the same key are built once.
 type Baker struct {
-	images  *image.Store
-	mounts  *rootfs.Mounts
-	cache   cache
-	workDir string
-	runcDir string
-	log     *slog.Logger
-	flights flights
-	slots   *semaphore.Weighted // for layers made ahead of their turn
+	images   *image.Store
+	mounts   *rootfs.Mounts
+	registry Registry
+	cache    cache
+	workDir  string
+	runcDir  string
+	log      *slog.Logger
+	flights  flights
+	slots    *semaphore.Weighted // for layers made ahead of their turn
 
 	mu      sync.Mutex
 	runtime *container.Runtime // nil until a sandbox is needed
@@ -51,13 +53,14 @@ type Baker struct {
 // New returns a baker. It touches nothing; see [Baker.Sweep].
 func New(c Config) *Baker {
 	return &Baker{
-		images:  c.Images,
-		mounts:  c.Mounts,
-		cache:   cache{dir: filepath.Join(c.Dir, "layers"), images: c.Images},
-		workDir: filepath.Join(c.Dir, "work"),
-		runcDir: filepath.Join(c.Dir, "runc"),
-		log:     c.Log,
-		slots:   semaphore.NewWeighted(int64(max(2, runtime.GOMAXPROCS(0)))),
+		images:   c.Images,
+		mounts:   c.Mounts,
+		registry: c.Registry,
+		cache:    cache{dir: filepath.Join(c.Dir, "layers"), images: c.Images},
+		workDir:  filepath.Join(c.Dir, "work"),
+		runcDir:  filepath.Join(c.Dir, "runc"),
+		log:      c.Log,
+		slots:    semaphore.NewWeighted(int64(max(2, runtime.GOMAXPROCS(0)))),
 	}
 }
 

@@ -76,7 +76,7 @@ func (b *Baker) planStep(ctx context.Context, s site) ([]plan, error) {
 }
 
 // planFrom plans what an image starts from: no layer, one, or as many as another image has.
-func (b *Baker) planFrom(_ context.Context, s site) ([]plan, error) {
+func (b *Baker) planFrom(ctx context.Context, s site) ([]plan, error) {
 	from := s.job.Request.Spec.Image.From
 	if strings.HasPrefix(from, "image:") {
 		plans := make([]plan, len(s.job.Below))
@@ -84,6 +84,9 @@ func (b *Baker) planFrom(_ context.Context, s site) ([]plan, error) {
 			plans[i].ready, plans[i].step.Name = &s.job.Below[i], s.job.Below[i].Step
 		}
 		return plans, nil
+	}
+	if strings.HasPrefix(from, "oci:") {
+		return b.planOCI(ctx, s)
 	}
 	p, err := b.planBase(s, from)
 	return []plan{p}, err
