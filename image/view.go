@@ -20,6 +20,7 @@ import (
 type view struct {
 	layers []lowerLayer // topmost first
 	known  map[string]merged
+	deeply bool // more was asked than what is at a path: the names in a directory, the content of a file
 }
 
 // lowerLayer is one layer: a stored one, or one that is being built.
@@ -117,6 +118,7 @@ func (v *view) at(p string) (merged, error) {
 
 // names returns the names in the directory p, which may be hidden by whiteouts, unsorted and some of them repeatedly.
 func (v *view) names(p string) ([]string, error) {
+	v.deeply = true
 	m, err := v.at(p)
 	if err != nil {
 		return nil, err
@@ -140,6 +142,7 @@ func (v *view) names(p string) ([]string, error) {
 
 // open opens the content of the file at p.
 func (v *view) open(p string) (io.ReadCloser, error) {
+	v.deeply = true
 	parent, err := v.at(path.Dir(p))
 	if err != nil {
 		return nil, err
