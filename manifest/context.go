@@ -40,7 +40,7 @@ func (m *Manifest) Context(ctx context.Context) ([]slipway.ContextEntry, error) 
 	defer root.Close()
 	c := collector{root: root, entries: map[string]slipway.ContextEntry{}}
 	var problems []error
-	for _, n := range needs(m.Spec) {
+	for _, n := range m.needs() {
 		var e *slipway.Error
 		if err := c.need(n); errors.As(err, &e) {
 			problems = append(problems, e.At(m.at(n.place)))
@@ -54,7 +54,20 @@ func (m *Manifest) Context(ctx context.Context) ([]slipway.ContextEntry, error) 
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	return c.digest(ctx)
+	entries, err := c.digest(ctx)
+	if err != nil || m.translation == nil {
+		return entries, err
+	}
+	return slices.SortedFunc(slices.Values(append(entries, m.translation.Files...)), byPath), nil
+}
+
+// needs returns what the spec names. What a template's layers need came with its translation.
+func (m *Manifest) needs() []need {
+	spec := m.Spec
+	if m.translation != nil {
+		spec.Image.From, spec.Image.Layers = "", nil
+	}
+	return needs(spec)
 }
 
 func needs(spec slipway.Spec) []need {
@@ -200,7 +213,7 @@ func (c *collector) link(name string) (string, error) {
 
 // digest computes the digests of all files, several at once, and returns the entries sorted.
 func (c *collector) digest(ctx context.Context) ([]slipway.ContextEntry, error) {
-	entries := slices.SortedFunc(maps.Values(c.entries), func(a, b slipway.ContextEntry) int { return cmp.Compare(a.Path, b.Path) })
+	entries := slices.SortedFunc(maps.Values(c.entries), byPath)
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range entries {
@@ -230,6 +243,8 @@ func (c *collector) digest(ctx context.Context) ([]slipway.ContextEntry, error) 
 	}
 	return entries, nil
 }
+
+func byPath(a, b slipway.ContextEntry) int { return cmp.Compare(a.Path, b.Path) }
 
 func unreadable(name string, err error) error {
 	var p *fs.PathError

@@ -24,7 +24,8 @@ type Manifest struct {
 	Dir  string // the directory its paths are relative to
 	Spec slipway.Spec
 
-	marks map[string]mark
+	marks       map[string]mark
+	translation *Translation // of a template, which says what the image is made of
 }
 
 // Load reads the file. Its errors are those of [Parse], and NotFound if there is no such file.
@@ -89,6 +90,11 @@ func (m *Manifest) at(place string) string {
 		if at, ok := m.marks[place]; ok {
 			return at.in(m.Name)
 		}
+		if m.translation != nil {
+			if at, ok := m.translation.Places[place]; ok {
+				return at
+			}
+		}
 		i := strings.LastIndexAny(place, ".[")
 		if i < 0 {
 			return mark{1, 1}.in(m.Name)
@@ -98,6 +104,18 @@ func (m *Manifest) at(place string) string {
 }
 
 func parse(name string, data []byte) (*Manifest, error) {
+	m, err := read(name, data)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Spec.Validate(); err != nil {
+		return nil, m.Locate(err)
+	}
+	return m, nil
+}
+
+// read is as parse, without looking whether what is well formed makes sense.
+func read(name string, data []byte) (*Manifest, error) {
 	r := reader{name: name, marks: map[string]mark{}}
 	doc := r.document(data)
 	if doc == nil || len(r.problems) > 0 {
@@ -110,9 +128,6 @@ func parse(name string, data []byte) (*Manifest, error) {
 	m := &Manifest{Name: name, Dir: ".", marks: r.marks}
 	if err := decode(value, &m.Spec); err != nil {
 		return nil, slipway.Errorf(slipway.Invalid, "cannot use it: %w", err).At(mark{1, 1}.in(name))
-	}
-	if err := m.Spec.Validate(); err != nil {
-		return nil, m.Locate(err)
 	}
 	return m, nil
 }

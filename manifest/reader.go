@@ -170,7 +170,7 @@ func (r *reader) object(n *yaml.Node, t reflect.Type, place string) any {
 		case slices.Contains(later[t], p.key.Value):
 			r.add(p.key, "cannot use %q: it is not supported by this version", p.key.Value)
 		default:
-			r.add(p.key, "cannot use the key %q: %s", p.key.Value, suggestion(p.key.Value, names(fields)))
+			r.add(p.key, "cannot use the key %q: %s", p.key.Value, Suggestion(p.key.Value, names(fields)))
 		}
 	}
 	return out

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// suggestion says which of the known names a wrong one was probably meant to be, or all of them.
-func suggestion(wrong string, known []string) string {
+// Suggestion says which of the known names a wrong one was probably meant to be, or all of them.
+func Suggestion(wrong string, known []string) string {
 	best, least := "", max(2, len(wrong)/2)
 	for _, name := range known {
 		d := distance(strings.ToLower(wrong), name)
