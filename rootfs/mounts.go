@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -104,6 +105,7 @@ func (m *Mounts) Layer(ctx context.Context, digest slipway.Digest) (string, erro
 // target, upper and work where they are missing; upper and work must be on one filesystem, and used for nothing else before
 // or after: what is written is not synced to disk. Errors are those of [Mounts.Layer].
 func (m *Mounts) Overlay(ctx context.Context, target string, layers []slipway.Digest, upper, work string) error {
+	layers = distinct(layers)
 	lower := make([]string, len(layers))
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(4)
@@ -137,6 +139,18 @@ func (m *Mounts) Overlay(ctx context.Context, target string, layers []slipway.Di
 		return fmt.Errorf("cannot mount the overlay at %s: %w", target, err)
 	}
 	return nil
+}
+
+// distinct leaves out layers that are there again further up, as those of two scripts that change nothing: overlayfs refuses a lower
+// directory twice, and the upper one hides all that the lower one has.
+func distinct(layers []slipway.Digest) []slipway.Digest {
+	var once []slipway.Digest
+	for i, l := range layers {
+		if !slices.Contains(layers[i+1:], l) {
+			once = append(once, l)
+		}
+	}
+	return once
 }
 
 // Unmount ends the overlay at target. nil if nothing is mounted there.

@@ -120,6 +120,16 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
+// A layer may be there twice, as those of two scripts that change nothing. The kernel takes a lower directory only once.
+func TestOverlayOfTheSameLayerTwice(t *testing.T) {
+	m, s := mounts(t, t.TempDir())
+	one, two := s.layer(t, map[string]string{"a": "one"}), s.layer(t, map[string]string{"a": "two", "b": "two"})
+	root, _ := overlay(t, m, one, two, one, one)
+	if a, b := read(t, filepath.Join(root, "a")), read(t, filepath.Join(root, "b")); a != "one" || b != "two" {
+		t.Errorf("a is %q, b is %q, want the topmost of each", a, b)
+	}
+}
+
 func TestOverlayOfNoLayers(t *testing.T) {
 	m, _ := mounts(t, t.TempDir())
 	root, _ := overlay(t, m)
