@@ -178,8 +178,7 @@ func (a *archive) hardLink(ctx context.Context, name, target string) error {
 	case a.o.Untrusted && !have.isFile():
 		return a.refuse(name, "it is a hard link to a symbolic link")
 	}
-	n := *have
-	return a.add(name, &n)
+	return a.add(name, have)
 }
 
 // check refuses what an untrusted archive must not have.

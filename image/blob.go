@@ -41,8 +41,13 @@ func (b *blob) Write(p []byte) (int, error) {
 	if err := b.ctx.Err(); err != nil {
 		return 0, err
 	}
-	n, err := b.file.Write(p)
-	b.hash.Write(p[:n])
+	hashed := make(chan struct{})
+	go func() {
+		defer close(hashed)
+		b.hash.Write(p)
+	}()
+	n, err := b.file.Write(p) // if not all of it, the blob cannot be used any more
+	<-hashed
 	b.size += int64(n)
 	if b.durable && b.size-b.pushed >= pushStep {
 		// Only a hint: commit waits for all of it and sees the errors.
@@ -82,7 +87,9 @@ func (b *blob) commit() error {
 		return fail(err)
 	}
 	b.file = nil
-	b.store.verified.Store(d, nil)
+	if err := b.store.vouch(d); err != nil {
+		return err
+	}
 	if !b.durable {
 		return nil
 	}

@@ -3,7 +3,6 @@ package image
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,9 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/image/erofs"
 )
-
-var errGrew = errors.New("it is longer than it said")
 
 const (
 	maxLinks   = 40      // symbolic links followed for one path, as in Linux
@@ -25,7 +23,8 @@ const (
 )
 
 // Layer is a layer being built: see [Store.WriteLayer]. It is a tree of entries; file contents are read when the layer is
-// written, after all of them are known.
+// written, after all of them are known. Hard links among the entries of a tree or an archive are kept; there can be none to a file of
+// a layer below, which no longer changes.
 //
 // Paths are absolute in the machine. Parents are followed as a running machine would follow them, through the symbolic links of
 // the layers below and of this one: a file added as /bin/x lands in /usr/bin/x where /bin is a link to usr/bin. Parents that
@@ -164,7 +163,7 @@ func (l *Layer) put(parent *node, name string, n *node) error {
 	if l.entries++; l.entries > maxEntries {
 		return slipway.Errorf(slipway.Invalid, "cannot build the layer: it has more than %d entries", maxEntries)
 	}
-	n.name, n.source = name, l.source
+	n.source = l.source
 	if n.isDir() && n.children == nil {
 		n.children = map[string]*node{}
 	}
@@ -327,6 +326,9 @@ func check(p string, n *node) error {
 	for name, value := range n.xattrs {
 		if len(name) > unix.NAME_MAX {
 			return entryError(p, "the name of an extended attribute is longer than %d bytes", unix.NAME_MAX)
+		}
+		if !erofs.CanXattr(name) {
+			return entryError(p, "it has the extended attribute %q, which a layer cannot keep", name)
 		}
 		total += len(name) + len(value) + 8
 	}

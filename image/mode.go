@@ -22,22 +22,6 @@ func unixMode(m fs.FileMode) uint32 {
 	return mode
 }
 
-// goMode is a mode of stat(2) as Go has it.
-func goMode(mode uint32) fs.FileMode {
-	m := fs.FileMode(mode & 0o777)
-	for _, b := range modeBits {
-		if mode&b.bit != 0 {
-			m |= b.flag
-		}
-	}
-	for _, t := range modeTypes {
-		if mode&unix.S_IFMT == t.bit {
-			m |= t.flag
-		}
-	}
-	return m
-}
-
 type modeBit struct {
 	bit  uint32
 	flag fs.FileMode

@@ -3,15 +3,11 @@ package image
 import (
 	"context"
 	"io"
-	"io/fs"
-	"maps"
-	"path"
-	"slices"
 	"strings"
-	"time"
 
-	"github.com/erofs/go-erofs"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-sh/slipway/image/erofs"
 )
 
 // Epoch is the modification time of every entry of every layer, in Unix seconds: the first of January 2000. Zero would do, but
@@ -21,15 +17,15 @@ const Epoch = 946684800
 // opaqueXattr marks a directory that hides the one of the same name in the layers below.
 const opaqueXattr = "trusted.overlay.opaque"
 
-// node is an entry of a layer.
+// node is a file of a layer, of any type. One that has several hard links is in the tree as often.
 type node struct {
-	name     string
 	mode     uint32 // as in stat(2), with the type
 	uid, gid uint32
 	rdev     uint32
 	xattrs   map[string]string
 	target   string           // of a symbolic link
 	size     int64            // of a regular file
+	data     []erofs.Extent   // of a regular file: what is no hole; nil: all
 	open     opener           // of a regular file
 	children map[string]*node // of a directory
 
@@ -37,7 +33,7 @@ type node struct {
 	source int // number of the Add call that made it
 }
 
-// opener opens the content of a file. It is called for one file at a time.
+// opener opens the content of a file, without its holes. It is called for one file at a time.
 type opener func(context.Context) (io.ReadCloser, error)
 
 // origin says how a directory got into the layer, and so whether a later entry may set its attributes.
@@ -70,156 +66,25 @@ func (n *node) find(p string) *node {
 	return n
 }
 
-// treeFS shows a tree of nodes to the EROFS writer. Files are opened when they are read, not when Open is called, because the
-// writer opens all before it reads the first. A plan is all about sizes: its files yield garbage of the right length.
-type treeFS struct {
-	ctx  context.Context
-	root *node
-	plan bool
-}
-
-var _ interface {
-	fs.ReadDirFS
-	fs.StatFS
-	ReadLink(string) (string, error)
-} = treeFS{}
-
-func (t treeFS) find(name string) (*node, error) {
-	if n := t.root.find(path.Clean("/" + name)); n != nil {
-		return n, nil
+// inode returns the tree below n as it is written. known has the nodes that were met before: hard links stay what they are.
+func (n *node) inode(known map[*node]*erofs.Inode) *erofs.Inode {
+	if i := known[n]; i != nil {
+		return i
 	}
-	return nil, fs.ErrNotExist
-}
-
-func (t treeFS) Stat(name string) (fs.FileInfo, error) {
-	n, err := t.find(name)
-	return info{n}, err
-}
-
-func (t treeFS) ReadDir(name string) ([]fs.DirEntry, error) {
-	n, err := t.find(name)
-	if err != nil {
-		return nil, err
+	i := &erofs.Inode{
+		Mode: n.mode, UID: n.uid, GID: n.gid, Rdev: n.rdev, Xattrs: n.xattrs, Target: n.target,
+		Size: n.size, Data: n.data, Open: n.open,
 	}
-	list := make([]fs.DirEntry, 0, len(n.children))
-	for _, k := range slices.Sorted(maps.Keys(n.children)) {
-		list = append(list, fs.FileInfoToDirEntry(info{n.children[k]}))
-	}
-	return list, nil
-}
-
-func (t treeFS) ReadLink(name string) (string, error) {
-	n, err := t.find(name)
-	if err != nil {
-		return "", err
-	}
-	return n.target, nil
-}
-
-func (t treeFS) Open(name string) (fs.File, error) {
-	n, err := t.find(name)
-	if err != nil {
-		return nil, err
-	}
-	if t.plan {
-		return &plannedFile{info{n}, n.size}, nil
-	}
-	return &content{info: info{n}, ctx: t.ctx, left: n.size}, nil
-}
-
-// info is a node as the EROFS writer wants it.
-type info struct{ *node }
-
-func (i info) Name() string       { return i.name }
-func (i info) Size() int64        { return i.size }
-func (i info) IsDir() bool        { return i.isDir() }
-func (i info) ModTime() time.Time { return time.Unix(Epoch, 0) }
-func (i info) Mode() fs.FileMode  { return goMode(i.mode) }
-
-func (i info) Sys() any {
-	st := &erofs.Stat{UID: i.uid, GID: i.gid, Mtime: Epoch, Nlink: 1, Rdev: i.rdev}
-	if i.isDir() {
-		st.Nlink = 2
-		for _, c := range i.children {
-			if c.isDir() {
-				st.Nlink++
-			}
+	if n.isDir() {
+		i.Entries = make(map[string]*erofs.Inode, len(n.children))
+		for name, child := range n.children {
+			i.Entries[name] = child.inode(known)
 		}
 	}
-	for name, value := range i.xattrs {
-		if st.Xattrs == nil {
-			st.Xattrs = map[string]string{}
-		}
-		// The on-disk name of an ACL is a prefix number and nothing else; go-erofs finds the number only with this dot.
-		if isACL(name) {
-			name += "."
-		}
-		st.Xattrs[name] = value
-	}
-	return st
+	known[n] = i
+	return i
 }
 
 func isACL(xattr string) bool {
 	return xattr == "system.posix_acl_access" || xattr == "system.posix_acl_default"
-}
-
-// plannedFile yields size bytes of whatever is in the reader's buffer.
-type plannedFile struct {
-	info
-	left int64
-}
-
-func (f *plannedFile) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f *plannedFile) Close() error               { return nil }
-
-func (f *plannedFile) Read(p []byte) (int, error) {
-	if f.left == 0 {
-		return 0, io.EOF
-	}
-	n := int(min(int64(len(p)), f.left))
-	f.left -= int64(n)
-	return n, nil
-}
-
-// content reads a file of a layer and fails unless its source yields exactly the bytes it announced. It reads to the end of the
-// source, where those that carry a checksum find out whether it fits.
-type content struct {
-	info
-	ctx  context.Context
-	r    io.ReadCloser
-	left int64
-}
-
-func (c *content) Stat() (fs.FileInfo, error) { return c.info, nil }
-
-func (c *content) Read(p []byte) (int, error) {
-	if c.r == nil {
-		r, err := c.node.open(c.ctx)
-		if err != nil {
-			return 0, err
-		}
-		c.r = r
-	}
-	n, err := c.r.Read(p)
-	c.left -= int64(n)
-	if err == io.EOF && c.left > 0 {
-		err = io.ErrUnexpectedEOF
-	}
-	if c.left == 0 && err == nil {
-		var more [1]byte
-		switch n, end := io.ReadFull(c.r, more[:]); {
-		case n > 0:
-			err = errGrew
-		case end != io.EOF:
-			err = end
-		}
-	}
-	return n, err
-}
-
-func (c *content) Close() error {
-	if c.r == nil {
-		return nil
-	}
-	return c.r.Close()
 }

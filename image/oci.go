@@ -2,7 +2,7 @@ package image
 
 import (
 	"context"
-	"io"
+	"maps"
 	"path"
 	"strings"
 
@@ -150,6 +150,7 @@ func (l *Layer) copyBelow(ctx context.Context, p string) (*node, error) {
 	}
 	defer r.Close()
 	n := *have
-	n.open, n.size, err = l.take(ctx, io.LimitReader(r, have.size))
+	n.xattrs = maps.Clone(n.xattrs)
+	n.open, n.data, err = l.takeSparse(ctx, r, n.size)
 	return &n, err
 }

@@ -139,7 +139,6 @@ func usualSystem() *node {
 			}
 			dir, name = dir.children[first], rest
 		}
-		n.name = name
 		if n.isDir() {
 			n.children = map[string]*node{}
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/slipway-sh/slipway/image/erofs"
 )
 
 // spoolBuffer is how much goes to the spool in one write, and how often the free space is looked at.
@@ -39,12 +41,43 @@ func (s *spool) take(ctx context.Context, r io.Reader) (open opener, size int64,
 	at := s.size
 	size, err = io.Copy(s.buf, withContext{ctx, r})
 	s.size += size
+	return s.opener(at), size, err
+}
+
+// takeSparse copies the data of a file of size bytes, and leaves out its holes.
+func (s *spool) takeSparse(ctx context.Context, r io.Reader, size int64) (open opener, data []erofs.Extent, err error) {
+	at := s.size
+	var d dataList
+	var buf [holeSize]byte
+	for offset := int64(0); offset < size; offset += holeSize {
+		b := buf[:min(holeSize, size-offset)]
+		if _, err := io.ReadFull(withContext{ctx, r}, b); err == io.EOF {
+			return nil, nil, io.ErrUnexpectedEOF
+		} else if err != nil {
+			return nil, nil, err
+		}
+		if isZero(b) {
+			continue
+		}
+		d.add(offset, int64(len(b)))
+		n, err := s.buf.Write(b)
+		s.size += int64(n)
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return s.opener(at), d.of(size), nil
+}
+
+// opener returns what opens the content from at to the present end.
+func (s *spool) opener(at int64) opener {
+	size := s.size - at
 	return func(context.Context) (io.ReadCloser, error) {
 		if err := s.buf.Flush(); err != nil {
 			return nil, err
 		}
 		return io.NopCloser(io.NewSectionReader(s.file, at, size)), nil
-	}, size, err
+	}
 }
 
 // spoolWriter looks at the free space before each large write, so that an archive that unpacks to more than the disk holds is

@@ -12,14 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/image/erofs"
 )
 
 // paxXattr is how PAX records name extended attributes.
 const paxXattr = "SCHILY.xattr."
 
 // AddTar adds the entries of a tar stream, which may be compressed with gzip or zstd: that is told by how it begins. Contents are read
-// before it returns, and r to its end, where readers that know a checksum tell whether it was right. A hard link becomes a file of its
-// own with the same content.
+// before it returns, and r to its end, where readers that know a checksum tell whether it was right. Hard links stay hard links, and holes
+// of files that the archive has as sparse stay holes. Extended attributes that a layer cannot keep (of other namespaces than
+// user, trusted, security and the POSIX ACLs) are left out.
+//
+// A file with holes must find room on the disk as if it had none: a small archive shall not hold up a bake with zeros without end.
 func (l *Layer) AddTar(ctx context.Context, r io.Reader, o Options) error {
 	r, end, err := decompress(withContext{ctx, r})
 	if err != nil {
@@ -65,7 +69,14 @@ func (l *Layer) addTar(ctx context.Context, tr *tar.Reader, at func(length int64
 			if a.skipped(h.Name) {
 				continue
 			}
-			if at != nil && !sparse(h) {
+			if sparse(h) {
+				if err := l.store.room("the unpacked archive", h.Size); err != nil {
+					return err
+				}
+				if n.open, n.data, err = l.takeSparse(ctx, tr, h.Size); err != nil {
+					return l.readError("tar archive", err)
+				}
+			} else if at != nil {
 				if n.open, err = at(h.Size); err != nil {
 					return a.refuse(h.Name, "the archive is cut short")
 				}
@@ -104,7 +115,7 @@ func tarNode(h *tar.Header) *node {
 		rdev: uint32(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))),
 	}
 	for key, value := range h.PAXRecords {
-		if name, ok := strings.CutPrefix(key, paxXattr); ok && !strings.HasPrefix(name, "trusted.overlay.") {
+		if name, ok := strings.CutPrefix(key, paxXattr); ok && erofs.CanXattr(name) && !strings.HasPrefix(name, "trusted.overlay.") {
 			if n.xattrs == nil {
 				n.xattrs = map[string]string{}
 			}
@@ -129,15 +140,31 @@ func sparse(h *tar.Header) bool {
 
 // take spools what r yields.
 func (l *Layer) take(ctx context.Context, r io.Reader) (opener, int64, error) {
-	if l.spool == nil {
-		s, err := l.store.newSpool()
-		if err != nil {
-			return nil, 0, err
-		}
-		l.spool = s
-		l.closers = append(l.closers, s.file)
+	if err := l.openSpool(); err != nil {
+		return nil, 0, err
 	}
 	return l.spool.take(ctx, r)
+}
+
+// takeSparse spools a file of size bytes, without its holes.
+func (l *Layer) takeSparse(ctx context.Context, r io.Reader, size int64) (opener, []erofs.Extent, error) {
+	if err := l.openSpool(); err != nil {
+		return nil, nil, err
+	}
+	return l.spool.takeSparse(ctx, r, size)
+}
+
+func (l *Layer) openSpool() error {
+	if l.spool != nil {
+		return nil
+	}
+	s, err := l.store.newSpool()
+	if err != nil {
+		return err
+	}
+	l.spool = s
+	l.closers = append(l.closers, s.file)
+	return nil
 }
 
 // readError makes the error of an archive that cannot be read: Invalid unless something else than its bytes is the reason.

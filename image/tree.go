@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -13,10 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/image/erofs"
 )
 
-// AddTree adds a directory of the host with all below it: owners, modes, extended attributes, links and special files as they
-// are. A file with several hard links becomes several files with the same content. The tree must not change until the layer is written.
+// AddTree adds a directory of the host with all below it: owners, modes, extended attributes, links, holes and special files as they
+// are. Hard links among what is added stay hard links. The tree must not change until the layer is written.
 func (l *Layer) AddTree(ctx context.Context, dir string, o Options) error {
 	l.source++
 	return walk(ctx, dir, func(rel string, n *node) (bool, error) {
@@ -38,6 +38,10 @@ func (l *Layer) AddTree(ctx context.Context, dir string, o Options) error {
 // AddOverlay adds the upper directory of an overlayfs mount: what was changed on top of the layers below. Whiteouts (character
 // devices 0:0) and opaque directories are kept and hide the same when the layer is a lower directory in turn. Paths are taken as
 // they are, and the attributes of all directories too. skip, unless nil, leaves out entries by their path in the machine.
+//
+// Hard links among changed files stay hard links. A changed file is none to one of a layer below, whatever it was there: overlayfs copies a
+// file before the first change and leaves its other names with the old content (a mount with index=on would keep them together, but
+// then its upper directory means nothing on top of another mount of the same layers).
 //
 // The mount must have been made with redirect_dir=nofollow (or off) and metacopy=off, which are the kernel's defaults unless it was built
 // otherwise: an upper directory that is incomplete without the host's is an error.
@@ -73,19 +77,21 @@ func (l *Layer) AddOverlay(ctx context.Context, upper string, skip func(path str
 	})
 }
 
-// walk calls visit for dir and, parents first, all below it. visit gets the path below dir, and says whether to go on below it.
+// walk calls visit for dir and, parents first, all below it. visit gets the path below dir, and says whether to go on below it. For
+// another hard link to a file it gets the same node again.
 func walk(ctx context.Context, dir string, visit func(rel string, n *node) (bool, error)) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("add tree: %w", err)
 	}
+	links := map[hostFile]*node{}
 	var down func(rel string) error
 	down = func(rel string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		p := filepath.Join(dir, rel)
-		n, err := hostNode(p)
+		n, err := hostNode(ctx, p, links)
 		if err != nil {
 			return fmt.Errorf("add tree: %w", err)
 		}
@@ -110,13 +116,27 @@ func walk(ctx context.Context, dir string, visit func(rel string, n *node) (bool
 	return down("")
 }
 
-// hostNode describes an entry of the host.
-func hostNode(p string) (*node, error) {
+// hostFile identifies a file of the host, whatever its names.
+type hostFile struct{ dev, ino uint64 }
+
+// hostNode describes an entry of the host. links has the files with several hard links that were met before.
+func hostNode(ctx context.Context, p string, links map[hostFile]*node) (*node, error) {
 	var st unix.Stat_t
 	if err := unix.Lstat(p, &st); err != nil {
 		return nil, &os.PathError{Op: "lstat", Path: p, Err: err}
 	}
 	n := &node{mode: st.Mode, uid: st.Uid, gid: st.Gid}
+	if n.kind() == unix.S_IFCHR || n.kind() == unix.S_IFBLK {
+		n.rdev = uint32(st.Rdev)
+	}
+	// Overlayfs makes its whiteouts as hard links to each other, as far as the file system can have them: they mean no more than others.
+	if st.Nlink > 1 && !n.isDir() && !n.isWhiteout() {
+		id := hostFile{st.Dev, st.Ino}
+		if n := links[id]; n != nil {
+			return n, nil
+		}
+		links[id] = n
+	}
 	var err error
 	if n.xattrs, err = hostXattrs(p); err != nil {
 		return nil, err
@@ -124,17 +144,16 @@ func hostNode(p string) (*node, error) {
 	switch n.kind() {
 	case unix.S_IFREG:
 		n.size = st.Size
-		n.open = func(context.Context) (io.ReadCloser, error) {
-			return os.OpenFile(p, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+		if st.Blocks*512 < st.Size {
+			if n.data, err = hostData(ctx, p, st.Size); err != nil {
+				return nil, err
+			}
 		}
+		n.open = openHost(p, n.size, n.data)
 	case unix.S_IFLNK:
-		if n.target, err = os.Readlink(p); err != nil {
-			return nil, err
-		}
-	case unix.S_IFCHR, unix.S_IFBLK:
-		n.rdev = uint32(st.Rdev)
+		n.target, err = os.Readlink(p)
 	}
-	return n, nil
+	return n, err
 }
 
 // hostXattrs reads the extended attributes that mean something in another machine.
@@ -154,7 +173,7 @@ func hostXattrs(p string) (map[string]string, error) {
 	xattrs := map[string]string{}
 	value := make([]byte, 64<<10) // the kernel's limit
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:size]), "\x00"), "\x00") {
-		if !(strings.HasPrefix(name, "user.") || strings.HasPrefix(name, "trusted.") || name == "security.capability" || isACL(name)) {
+		if !erofs.CanXattr(name) || strings.HasPrefix(name, "security.") && name != "security.capability" {
 			continue
 		}
 		n, err := unix.Lgetxattr(p, name, value)

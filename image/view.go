@@ -168,7 +168,7 @@ func (l storedLayer) lstat(p string) (*node, error) {
 		return nil, fmt.Errorf("read layer: %w", err)
 	}
 	st := fi.Sys().(*erofs.Stat)
-	n := &node{name: path.Base(p), mode: unixMode(st.Mode), uid: st.UID, gid: st.GID, rdev: st.Rdev, size: st.Size}
+	n := &node{mode: unixMode(st.Mode), uid: st.UID, gid: st.GID, rdev: st.Rdev, size: st.Size}
 	for name, value := range st.Xattrs {
 		if n.xattrs == nil {
 			n.xattrs = map[string]string{}

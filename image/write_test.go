@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/image/erofs"
 )
 
 // TestWriteLayerLeavesNothing ends a layer in every way but well.
@@ -54,7 +55,7 @@ func TestWriteLayerLeavesNothing(t *testing.T) {
 				return err
 			}
 			return os.Truncate(shrunk, 100_000)
-		}, errGrew, slipway.Internal},
+		}, erofs.ErrLonger, slipway.Internal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStore(t)
