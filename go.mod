@@ -6,6 +6,7 @@ require (
 	github.com/blang/semver/v4 v4.0.0
 	github.com/bmatcuk/doublestar/v4 v4.9.1
 	github.com/containerd/go-runc v1.2.1
+	github.com/creack/pty v1.1.24
 	github.com/danielgtaylor/huma/v2 v2.39.0
 	github.com/erofs/go-erofs v0.3.1
 	github.com/gofrs/flock v0.12.1
@@ -40,6 +41,8 @@ require (
 	modernc.org/sqlite v1.60.1
 	pgregory.net/rapid v1.2.0
 )
+
+require github.com/hashicorp/go-version v1.7.0 // indirect
 
 require (
 	cel.dev/expr v0.25.1 // indirect
@@ -95,7 +98,6 @@ require (
 	github.com/cncf/xds/go v0.0.0-20260202195803-dba9d589def2 // indirect
 	github.com/containerd/console v1.0.5 // indirect
 	github.com/cpuguy83/go-md2man/v2 v2.0.7 // indirect
-	github.com/creack/pty v1.1.24 // indirect
 	github.com/davecgh/go-spew v1.1.2-0.20180830191138-d8f796af33cc // indirect
 	github.com/dgryski/go-farm v0.0.0-20240924180020-3414d57e47da // indirect
 	github.com/docker/cli v29.7.2+incompatible // indirect

@@ -30,8 +30,9 @@ type Provider interface {
 	Instances(ctx context.Context) ([]Instance, error)
 	// Terminate stops an instance gracefully and removes it. One of a server group is replaced. nil if it does not exist.
 	Terminate(ctx context.Context, id string) error
-	// Exec runs a command inside the machine as its service's user and waits for it.
-	Exec(ctx context.Context, id string, command []string) (ExecResult, error)
+	// Exec runs a program inside the machine and waits for it. However it ends, ctx ending included, nothing that it started goes
+	// on, and nothing is left of its files. Conflict if the machine does not run.
+	Exec(ctx context.Context, id string, exec Exec) (ExecResult, error)
 	// Logs returns the service's output: the last lines, then, if follow is set, what comes until ctx is done or the machine is gone.
 	// Logs of a machine that is gone are kept for a while.
 	Logs(ctx context.Context, id string, lines int, follow bool) (io.ReadCloser, error)
@@ -41,8 +42,34 @@ type Provider interface {
 	Watch(ctx context.Context) <-chan string
 }
 
-// ExecResult is how a command inside a machine ended.
+// Exec is a program to be run inside a machine.
+type Exec struct {
+	Command   []string          // the first word is looked up in PATH if it has no slash; empty: the machine's shell, whichever it has
+	User      string            // as in Service.User; default: the service's
+	Env       map[string]string // on top of the service's
+	Directory string            // where it runs; default: the service's
+	Files     io.Reader         // a tar: the program runs in a new directory of these files, kept in memory and owned by its user; not with Stdin
+	Stdin     io.Reader         // default: empty. A read that is under way when the program has ended is not waited for
+	Stdout    io.Writer         // default: the result's Output
+	Stderr    io.Writer         // default: the result's Output
+	Terminal  *Terminal         // the program has a terminal: Stdin is what is typed, Stdout what is shown
+}
+
+// Terminal is a terminal that a program runs at.
+type Terminal struct {
+	Type    string        // the environment variable TERM; what escape sequences it knows
+	Window  Window        // at the beginning
+	Windows <-chan Window // whenever it changes; may be nil or be closed
+}
+
+// Window is the size of a terminal, in letters.
+type Window struct {
+	Columns uint16 `json:"columns"`
+	Rows    uint16 `json:"rows"`
+}
+
+// ExecResult is how a program inside a machine ended.
 type ExecResult struct {
-	ExitCode int    `json:"exit_code"`
-	Output   string `json:"output"` // stdout and stderr, the last 64 KiB
+	ExitCode int    `json:"exit_code"` // 128 + n after signal n; 127 if it could not be started, with the reason in its error output
+	Output   string `json:"output"`    // what went to no Stdout or Stderr, the last 64 KiB
 }

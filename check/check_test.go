@@ -45,7 +45,7 @@ func (f *fake) Instance(context.Context, string) (slipway.Instance, error) {
 	return f.group.Instances[0], nil
 }
 
-func (f *fake) Exec(ctx context.Context, _ string, _ []string) (slipway.ExecResult, error) {
+func (f *fake) Exec(ctx context.Context, _ string, _ slipway.Exec) (slipway.ExecResult, error) {
 	return f.exec(ctx)
 }
 

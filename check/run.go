@@ -129,7 +129,7 @@ func runCommand(ctx context.Context, provider slipway.Provider, instance slipway
 	timeout := test.Timeout.Or(commandTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not done within %s", timeout))
 	defer cancel()
-	result, err := provider.Exec(ctx, instance.ID, test.Run)
+	result, err := provider.Exec(ctx, instance.ID, slipway.Exec{Command: test.Run})
 	if err != nil {
 		return reason(ctx, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/containerd/go-runc"
 	"github.com/moby/profiles/seccomp"
@@ -39,6 +40,8 @@ type Runtime struct {
 type Stdio struct {
 	In       io.Reader
 	Out, Err io.Writer
+
+	terminal bool // all three are one terminal, which becomes the process's own
 }
 
 // NewRuntime returns a runtime that keeps its state below root. Unprepared if this is not root's process or the host lacks runc.
@@ -290,6 +293,10 @@ type streams struct{ Stdio }
 
 func (s streams) Set(cmd *exec.Cmd) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
+	if s.terminal {
+		// So that the kernel tells runc when the window's size changes, and when the line breaks.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	}
 }
 func (s streams) Stdin() io.WriteCloser { return nil }
 func (s streams) Stdout() io.ReadCloser { return nil }

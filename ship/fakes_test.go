@@ -94,8 +94,8 @@ func (m *machines) Terminate(_ context.Context, id string) error {
 	return nil
 }
 
-func (m *machines) Exec(_ context.Context, _ string, command []string) (slipway.ExecResult, error) {
-	return m.exec(command)
+func (m *machines) Exec(_ context.Context, _ string, e slipway.Exec) (slipway.ExecResult, error) {
+	return m.exec(e.Command)
 }
 
 func (m *machines) Logs(context.Context, string, int, bool) (io.ReadCloser, error) {

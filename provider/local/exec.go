@@ -13,10 +13,7 @@ import (
 const maxOutput = 64 << 10
 
 // Exec implements slipway.Provider.
-func (p *Provider) Exec(ctx context.Context, id string, command []string) (slipway.ExecResult, error) {
-	if len(command) == 0 {
-		return slipway.ExecResult{}, slipway.Errorf(slipway.Invalid, "cannot run a command in instance %s: it is empty", id)
-	}
+func (p *Provider) Exec(ctx context.Context, id string, e slipway.Exec) (slipway.ExecResult, error) {
 	p.mu.Lock()
 	m := p.machines[id]
 	p.mu.Unlock()
@@ -33,7 +30,7 @@ func (p *Provider) Exec(ctx context.Context, id string, command []string) (slipw
 		return slipway.ExecResult{}, slipway.Errorf(slipway.Conflict, "cannot run a command in instance %s: it does not run", id)
 	}
 	// The agent looks the user up inside the machine, where the files are that say who that is.
-	process := container.ProcessSpec(container.Options{Args: append([]string{agent.Path, "exec"}, command...)})
+	process := container.ProcessSpec(container.Options{Args: append([]string{agent.Path, "exec"}, e.Command...)})
 	var out tail
 	status, err := p.runtime.Exec(ctx, id, process, container.Stdio{Out: &out, Err: &out})
 	if err != nil {

@@ -301,23 +301,23 @@ func (s suite) testExec() {
 		{command: []string{program, "-say", "hello", "-repeat", "20000"}, output: strings.Repeat("hello\n", 11000)[:64<<10-4]},
 		{command: []string{"/no/such/program"}, exit: 127, output: "/no/such/program"},
 	} {
-		result, err := s.Exec(s.t.Context(), spec.ID, c.command)
+		result, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: c.command})
 		s.must(err)
 		if result.ExitCode != c.exit || !strings.Contains(result.Output, c.output) || len(result.Output) > 64<<10 {
 			s.t.Errorf("%v: exit status %d, output %.100q; want %d, %.100q", c.command, result.ExitCode, result.Output, c.exit, c.output)
 		}
 	}
-	whoami, err := s.Exec(s.t.Context(), spec.ID, []string{program, "-whoami"})
+	whoami, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: []string{program, "-whoami"}})
 	if s.must(err); strings.TrimSpace(whoami.Output) != s.Service.User {
 		s.t.Errorf("commands run as %q, want %s", whoami.Output, s.Service.User)
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := s.Exec(ctx, spec.ID, []string{program, "-hang"}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.Exec(ctx, spec.ID, slipway.Exec{Command: []string{program, "-hang"}}); !errors.Is(err, context.DeadlineExceeded) {
 		s.t.Errorf("a command that hangs: %v, want the context's error", err)
 	}
 	s.must(s.Terminate(s.t.Context(), spec.ID))
-	if _, err := s.Exec(s.t.Context(), spec.ID, []string{program}); slipway.CodeOf(err) != slipway.NotFound {
+	if _, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: []string{program}}); slipway.CodeOf(err) != slipway.NotFound {
 		s.t.Errorf("machine that is gone: %v, want NotFound", err)
 	}
 }
@@ -414,7 +414,7 @@ func (s suite) testNotFound() {
 	ctx := s.t.Context()
 	_, group := s.ServerGroup(ctx, "hello-test-v009")
 	_, instance := s.Instance(ctx, "i-none")
-	_, exec := s.Exec(ctx, "i-none", []string{"true"})
+	_, exec := s.Exec(ctx, "i-none", slipway.Exec{Command: []string{"true"}})
 	_, logs := s.Logs(ctx, "../../etc/passwd", 1, false)
 	for what, err := range map[string]error{
 		"group": group, "instance": instance, "exec": exec, "logs": logs,

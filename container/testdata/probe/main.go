@@ -2,15 +2,32 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+var resized = make(chan os.Signal, 1)
+
+func window() bool {
+	w, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
+	if err != nil {
+		fmt.Println(err)
+		return false
+	}
+	fmt.Printf("%dx%d\n", w.Col, w.Row)
+	return true
+}
 
 func main() {
 	var n int
@@ -70,6 +87,18 @@ func main() {
 			children = append(children, c)
 		}
 		fmt.Println(len(children))
+	case "terminal": // tells its window, then says every line again, until "exit N"
+		signal.Notify(resized, unix.SIGWINCH)
+		for lines := bufio.NewScanner(os.Stdin); window() && lines.Scan(); {
+			if status, ok := strings.CutPrefix(lines.Text(), "exit "); ok {
+				n, _ = strconv.Atoi(status)
+				os.Exit(n)
+			}
+			if lines.Text() == "resized" {
+				<-resized
+			}
+			fmt.Println("said", lines.Text())
+		}
 	case "sleep":
 		fmt.Println("sleeping")
 		time.Sleep(time.Hour)
