@@ -1,18 +1,11 @@
 package image
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 
-	"github.com/google/renameio/v2"
 	"github.com/opencontainers/go-digest"
 	oci "github.com/opencontainers/image-spec/specs-go"
 	specs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -124,8 +117,18 @@ func (s *Store) putJSON(ctx context.Context, mediaType string, v any) (specs.Des
 	if err != nil {
 		return specs.Descriptor{}, fmt.Errorf("write image: %w", err)
 	}
+	return s.putText(ctx, mediaType, text)
+}
+
+// putText stores a text, durably. What is stored under its digest and is not what was stored is replaced, so that baking an image again
+// heals it.
+func (s *Store) putText(ctx context.Context, mediaType string, text []byte) (specs.Descriptor, error) {
 	desc := specs.Descriptor{MediaType: mediaType, Digest: digest.Digest(slipway.DigestOf(text)), Size: int64(len(text))}
-	if ok, err := s.has(slipway.Digest(desc.Digest)); err != nil || ok {
+	switch err := s.Check(ctx, slipway.Digest(desc.Digest)); slipway.CodeOf(err) {
+	case "":
+		return desc, nil
+	case slipway.NotFound, slipway.Corrupt:
+	default:
 		return desc, err
 	}
 	b, err := s.newBlob(ctx, true)
@@ -137,6 +140,14 @@ func (s *Store) putJSON(ctx context.Context, mediaType string, v any) (specs.Des
 		return specs.Descriptor{}, s.writeError("the image", err)
 	}
 	return desc, b.commit()
+}
+
+// list adds the manifest to the layout's index.
+func (s *Store) list(desc specs.Descriptor) error {
+	if err := s.index.add(desc); err != nil {
+		return s.writeError("index.json", err)
+	}
+	return nil
 }
 
 func (s *Store) getJSON(ctx context.Context, d slipway.Digest, v any) error {
@@ -154,36 +165,6 @@ func (s *Store) getJSON(ctx context.Context, d slipway.Digest, v any) error {
 	}
 	if err := json.Unmarshal(text, v); err != nil {
 		return slipway.Errorf(slipway.Invalid, "cannot use %s: it is no machine image: %w", d, err)
-	}
-	return nil
-}
-
-// list adds the manifest to index.json, which other tools of the OCI world start from.
-func (s *Store) list(desc specs.Descriptor) error {
-	s.index.Lock()
-	defer s.index.Unlock()
-	name := filepath.Join(s.dir, specs.ImageIndexFile)
-	index := specs.Index{Versioned: oci.Versioned{SchemaVersion: 2}, MediaType: specs.MediaTypeImageIndex, Manifests: []specs.Descriptor{}}
-	old, err := os.ReadFile(name)
-	switch {
-	case err == nil:
-		if err := json.Unmarshal(old, &index); err != nil {
-			return slipway.Errorf(slipway.Corrupt, "cannot read %s: %w", name, err)
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("list image: %w", err)
-	}
-	if slices.ContainsFunc(index.Manifests, func(d specs.Descriptor) bool { return d.Digest == desc.Digest }) {
-		return nil
-	}
-	index.Manifests = append(index.Manifests, desc)
-	slices.SortFunc(index.Manifests, func(a, b specs.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
-	text, err := json.Marshal(index)
-	if err != nil {
-		return fmt.Errorf("list image: %w", err)
-	}
-	if err := renameio.WriteFile(name, text, 0o644); err != nil {
-		return s.writeError("index.json", err)
 	}
 	return nil
 }
