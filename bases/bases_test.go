@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,8 +33,8 @@ type world struct {
 	store *sqlstore.Store
 	blobs *image.Store
 	host  string
-	down  bool
-	asked int // how often the registry was
+	down  atomic.Bool
+	asked atomic.Int32 // how often the registry was
 	clock time.Time
 }
 
@@ -51,8 +52,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, store: store, blobs: blobs, clock: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
 	inner := served.New(served.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.asked++
-		if w.down {
+		w.asked.Add(1)
+		if w.down.Load() {
 			rw.WriteHeader(http.StatusInternalServerError)
 			return
 		}
@@ -276,12 +277,13 @@ func TestOCI(t *testing.T) {
 	previous := want("the first time", from, nil, false, first, 2)
 	second := push(3)
 
-	w.down, w.asked = true, 0
+	w.down.Store(true)
+	w.asked.Store(0)
 	want("the second time", from, nil, false, first, 2)
 	want("with what it was", from, &previous, false, first, 2)
 	want("by digest", from+"@"+string(first), nil, false, first, 2)
-	if w.asked != 0 {
-		t.Errorf("the registry was asked %d times for what is known", w.asked)
+	if n := w.asked.Load(); n != 0 {
+		t.Errorf("the registry was asked %d times for what is known", n)
 	}
 	_, _, err := w.Resolve(t.Context(), "web", from, &previous, true, nil)
 	if slipway.CodeOf(err) != slipway.DeadlinePast || !strings.HasPrefix(err.Error(), "image.from: cannot look up "+w.host+"/base:1: ") {
@@ -289,7 +291,7 @@ func TestOCI(t *testing.T) {
 	}
 	want("after a failed refresh", from, nil, false, first, 2)
 
-	w.down = false
+	w.down.Store(false)
 	moved := want("refreshed", from, &previous, true, second, 3)
 	want("with what it was for another", from, &previous, false, first, 2)
 	want("from then on", from, &moved, false, second, 3)
