@@ -57,7 +57,8 @@ type Change struct {
 
 // Lock pins the packages of a layer: what was installed into it, so that building it again installs the same.
 type Lock struct {
-	Packages []LockedPackage `json:"packages"` // by name and architecture
+	Packages []LockedPackage `json:"packages"`          // by name and architecture
+	Sources  string          `json:"sources,omitempty"` // of a Debian base: the lines of its sources.list
 }
 
 // LockedPackage is one Debian package. Its .deb is kept as a blob while an image is locked to it.

@@ -6,6 +6,7 @@
 package bake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type Config struct {
 	Images   *image.Store   // where the context's blobs are, and the layers go
 	Mounts   *rootfs.Mounts // for the root filesystems of sandboxes
 	Registry Registry       // for images that start from a registry's; nil for none
+	Apt      string         // the host's configuration of apt, which says where Debian comes from; default /etc/apt
 	Dir      string         // for the layer cache and for work in progress; one process at a time
 	Log      *slog.Logger
 }
@@ -40,6 +42,8 @@ type Baker struct {
 	mounts   *rootfs.Mounts
 	registry Registry
 	cache    cache
+	aptDir   string
+	lists    *lists
 	workDir  string
 	runcDir  string
 	log      *slog.Logger
@@ -57,6 +61,8 @@ func New(c Config) *Baker {
 		mounts:   c.Mounts,
 		registry: c.Registry,
 		cache:    cache{dir: filepath.Join(c.Dir, "layers"), images: c.Images},
+		aptDir:   cmp.Or(c.Apt, "/etc/apt"),
+		lists:    &lists{dir: filepath.Join(c.Dir, "lists")},
 		workDir:  filepath.Join(c.Dir, "work"),
 		runcDir:  filepath.Join(c.Dir, "runc"),
 		log:      c.Log,

@@ -47,7 +47,7 @@ E: no luck
 			if out.String() != c.shown {
 				t.Errorf("shown:\n%s", out.String())
 			}
-			if last := strings.ReplaceAll(said.tail(), "\n  ", "\n"); last != "\n"+strings.TrimSuffix(c.says, "\n") {
+			if last := strings.Join(said.lines(), "\n"); last != strings.TrimSuffix(c.says, "\n") {
 				t.Errorf("the tail is not whole:\n%s", last)
 			}
 		})

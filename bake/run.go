@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/container"
+	"github.com/slipway-sh/slipway/image"
 )
 
 const (
@@ -53,7 +54,20 @@ func (b *Baker) planRun(s site, r slipway.RunLayer) (plan, error) {
 		if err := b.prepareRun(ctx, dir, r.Script, script, inputs, &s); err != nil {
 			return slipway.LayerInfo{}, err
 		}
-		digest, size, err := b.run(ctx, dir, s, out)
+		g, err := b.raise(ctx, dir, s)
+		if err != nil {
+			return slipway.LayerInfo{}, err
+		}
+		defer func() { _ = g.end() }() // it has been, and told of, unless there is another error
+		if err := b.execute(ctx, g, s, out); err != nil {
+			return slipway.LayerInfo{}, err
+		}
+		if err := g.end(); err != nil {
+			return slipway.LayerInfo{}, err
+		}
+		digest, size, err := b.images.WriteLayer(ctx, nil, func(l *image.Layer) error {
+			return l.AddOverlay(ctx, g.upper, func(p string) bool { return isTrace(g.upper, p) })
+		})
 		return slipway.LayerInfo{Digest: digest, Size: size}, err
 	}}, nil
 }

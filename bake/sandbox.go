@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -15,6 +17,7 @@ import (
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/container"
 	"github.com/slipway-sh/slipway/image"
+	"github.com/slipway-sh/slipway/rootfs"
 )
 
 // sandbox is a container on top of layers; what a process changes in it becomes a layer.
@@ -32,6 +35,7 @@ type sandbox struct {
 	mounts  []specs.Mount
 	timeout time.Duration
 	shows   func(line string) bool // what is shown of its output; nil for all
+	mask    *mask                  // what is not shown of its output; nil for nothing
 }
 
 // tools is where a sandbox shows what it needs and the image does not have. /dev is the sandbox's own: no directory has to be made.
@@ -42,34 +46,39 @@ const shell = "/bin/sh"
 // sandboxPIDs is enough for any build, and not for a script that forks without end to take the host with it.
 const sandboxPIDs = 8192
 
-// run runs the sandbox in the work directory dir, which it leaves to the caller. However it ends, no process and no mount of it
-// is left. The errors are Failed with the last lines of output if the process exits non-zero, and DeadlinePast.
-func (b *Baker) run(ctx context.Context, dir string, s sandbox, out io.Writer) (slipway.Digest, int64, error) {
-	runtime, err := b.containers()
-	if err != nil {
-		return "", 0, err
+// ground is a sandbox's root file system: the layers below, and what is changed on top of them.
+type ground struct {
+	dir         string // the work directory, left to the caller
+	root, upper string // where it is mounted, and where the changes are
+	shell       bool   // there is one
+	mounts      *rootfs.Mounts
+}
+
+// raise mounts the sandbox's root file system in the work directory dir. Invalid if it lacks a program that is needed.
+func (b *Baker) raise(ctx context.Context, dir string, s sandbox) (*ground, error) {
+	if _, err := b.containers(); err != nil {
+		return nil, err
 	}
 	targets, err := b.mountTargets(ctx, s)
 	if err != nil {
-		return "", 0, err
+		return nil, err
 	}
-	root, upper := filepath.Join(dir, "root"), filepath.Join(dir, "upper")
-	if err := b.mounts.Overlay(ctx, root, append(s.below[:len(s.below):len(s.below)], targets), upper, filepath.Join(dir, "overlay")); err != nil {
-		return "", 0, err
+	g := &ground{dir: dir, root: filepath.Join(dir, "root"), upper: filepath.Join(dir, "upper"), mounts: b.mounts}
+	if err := b.mounts.Overlay(ctx, g.root, append(s.below[:len(s.below):len(s.below)], targets), g.upper, filepath.Join(dir, "overlay")); err != nil {
+		return nil, err
 	}
-	if err = s.inspect(root); err == nil {
-		err = b.execute(ctx, runtime, dir, root, s, out)
+	for _, program := range s.needs {
+		if !exists(g.root, program) {
+			err := slipway.Errorf(slipway.Invalid, "cannot %s: the layers below have no %s; write image.from: debian:<suite>, or add a layer that brings it", s.what, program).At(s.place)
+			return nil, errors.Join(err, g.end())
+		}
 	}
-	if uerr := b.mounts.Unmount(root); err == nil {
-		err = uerr
-	}
-	if err != nil {
-		return "", 0, err
-	}
-	return b.images.WriteLayer(ctx, nil, func(l *image.Layer) error {
-		return l.AddOverlay(ctx, upper, func(p string) bool { return isTrace(upper, p) })
-	})
+	g.shell = exists(g.root, shell)
+	return g, nil
 }
+
+// end takes the root file system away; what was changed stays. Ending it again does nothing.
+func (g *ground) end() error { return g.mounts.Unmount(g.root) }
 
 // mountTargets makes a layer that lies between those below and the changes, of the files and directories that something is mounted on
 // in the sandbox. Made in the changes themselves, as the container runtime would, they would stay.
@@ -90,20 +99,6 @@ func (b *Baker) mountTargets(ctx context.Context, s sandbox) (slipway.Digest, er
 	return digest, err
 }
 
-// inspect looks at the root file system the sandbox is about to run on. Invalid if it lacks a program that is needed.
-func (s *sandbox) inspect(root string) error {
-	for _, program := range s.needs {
-		if !exists(root, program) {
-			return slipway.Errorf(slipway.Invalid, "cannot %s: the layers below have no %s; write image.from: debian:<suite>, or add a layer that brings it", s.what, program).At(s.place)
-		}
-	}
-	if exists(root, shell) {
-		// The runtime reads output and errors by a pipe each: one for both keeps the order in which they were printed.
-		s.args = append([]string{shell, "-c", `exec "$@" 2>&1`, "sh"}, s.args...)
-	}
-	return nil
-}
-
 // exists reports whether there is a file at p in the tree at root, links followed as a process with that root would.
 func exists(root, p string) bool {
 	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -119,10 +114,41 @@ func exists(root, p string) bool {
 	return true
 }
 
-func (b *Baker) execute(ctx context.Context, runtime *container.Runtime, dir, root string, s sandbox, out io.Writer) error {
-	spec := container.Spec(container.Options{
-		Root:        root,
-		Args:        s.args,
+// execute runs the sandbox's process on its ground. However it ends, no process of it is left. The errors are an [exitError] with the last
+// lines of output if the process exits non-zero, and DeadlinePast.
+func (b *Baker) execute(ctx context.Context, g *ground, s sandbox, out io.Writer) error {
+	runtime, err := b.containers()
+	if err != nil {
+		return err
+	}
+	timed, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
+	defer cancel()
+	said := &transcript{out: out, shows: s.shows, mask: s.mask}
+	status, err := runtime.Run(timed, filepath.Base(g.dir), filepath.Join(g.dir, "bundle"), s.spec(g), container.Stdio{Out: said, Err: said})
+	tail := said.lines()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case timed.Err() != nil && errors.Is(context.Cause(timed), errTimeout) && err != nil:
+		return slipway.Errorf(slipway.DeadlinePast, "cannot %s: it did not end within %s%s", s.what, s.timeout, lastLines(tail)).At(s.place)
+	case err != nil:
+		return fmt.Errorf("cannot %s: %w", s.what, err)
+	case status != 0:
+		return b.exited(s.what, s.place, status, tail)
+	}
+	return nil
+}
+
+// spec returns the container's configuration.
+func (s sandbox) spec(g *ground) *specs.Spec {
+	args := s.args
+	if g.shell {
+		// The runtime reads output and errors by a pipe each: one for both keeps the order in which they were printed.
+		args = append([]string{shell, "-c", `exec "$@" 2>&1`, "sh"}, args...)
+	}
+	return container.Spec(container.Options{
+		Root:        g.root,
+		Args:        args,
 		Env:         s.env,
 		Dir:         s.dir,
 		Hostname:    "slipway-bake",
@@ -130,28 +156,45 @@ func (b *Baker) execute(ctx context.Context, runtime *container.Runtime, dir, ro
 		Mounts:      s.mounts,
 		NewPrivs:    true,
 		PIDs:        sandboxPIDs,
+		Memory:      sandboxMemory(),
 	})
-	timed, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
-	defer cancel()
-	said := &transcript{out: out, shows: s.shows}
-	status, err := runtime.Run(timed, filepath.Base(dir), filepath.Join(dir, "bundle"), spec, container.Stdio{Out: said, Err: said})
-	tail := said.tail()
-	if tail != "" {
-		tail = "\nits last lines:" + tail
+}
+
+// exited returns the error of a process that exited with a status other than 0, after its last lines.
+func (b *Baker) exited(what, place string, status int, tail []string) error {
+	fail := func(code slipway.Code, format string, args ...any) error {
+		return &exitError{status, slipway.Errorf(code, "cannot %s: "+format+"%s", append(append([]any{what}, args...), lastLines(tail))...).At(place)}
 	}
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case timed.Err() != nil && errors.Is(context.Cause(timed), errTimeout) && err != nil:
-		return slipway.Errorf(slipway.DeadlinePast, "cannot %s: it did not end within %s%s", s.what, s.timeout, tail).At(s.place)
-	case err != nil:
-		return fmt.Errorf("cannot %s: %w", s.what, err)
-	case status != 0 && b.full():
-		return slipway.Errorf(slipway.Unprepared, "cannot %s: no space left on the disk of %s%s", s.what, b.workDir, tail).At(s.place)
-	case status != 0:
-		return &exitError{status, slipway.Errorf(slipway.Failed, "cannot %s: exit status %d%s", s.what, status, tail).At(s.place)}
+	switch said := strings.Join(tail, "\n"); {
+	case b.full():
+		return fail(slipway.Unprepared, "no space left on the disk of %s", b.workDir)
+	case strings.Contains(said, unix.ENOSPC.Error()), strings.Contains(said, "No space left on device"):
+		return fail(slipway.Unprepared, "it found no space left, on the disk of %s if not in the sandbox's own /dev", b.workDir)
+	case status == killedStatus && place != "":
+		return fail(slipway.Failed, "exit status %d: it was killed, by itself or because it took more memory than the %d MiB it may", status, sandboxMemory()>>20)
 	}
-	return nil
+	return fail(slipway.Failed, "exit status %d", status)
+}
+
+// killedStatus is the exit status of what a SIGKILL has ended.
+const killedStatus = 128 + int(unix.SIGKILL)
+
+// sandboxMemory returns how much memory all processes of a sandbox may take, in bytes: three quarters of the host's, so that a script
+// that leaks does not take the host's own services with it.
+var sandboxMemory = sync.OnceValue(func() int64 {
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) != nil {
+		return 0 // no limit
+	}
+	return int64(info.Totalram) * int64(info.Unit) / 4 * 3
+})
+
+// lastLines tells them after an error; "" if there are none.
+func lastLines(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return "\nits last lines:\n  " + strings.Join(lines, "\n  ")
 }
 
 // full reports whether the disk that work is done on has practically no space left.
@@ -219,5 +262,5 @@ func (b *Baker) Sweep(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("sweep the bakery: %w", err) // what is still mounted must not be removed with the directories
 	}
-	return os.RemoveAll(b.workDir)
+	return errors.Join(os.RemoveAll(b.workDir), b.lists.drop())
 }

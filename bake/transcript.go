@@ -3,6 +3,7 @@ package bake
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -17,6 +18,7 @@ const (
 type transcript struct {
 	out   io.Writer
 	shows func(line string) bool // what is passed on; nil for all
+	mask  *mask                  // what is never passed on nor remembered; nil for nothing
 
 	mu   sync.Mutex
 	line []byte
@@ -42,18 +44,14 @@ func (t *transcript) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// tail ends the line that was begun and returns the last lines, each after a line break and two blanks.
-func (t *transcript) tail() string {
+// lines ends the line that was begun and returns the last ones.
+func (t *transcript) lines() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.line) > 0 {
 		t.emit()
 	}
-	var b strings.Builder
-	for _, l := range t.last {
-		b.WriteString("\n  " + l)
-	}
-	return b.String()
+	return slices.Clone(t.last)
 }
 
 func (t *transcript) emit() {

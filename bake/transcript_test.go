@@ -31,12 +31,12 @@ func TestTranscript(t *testing.T) {
 					t.Fatalf("wrote %d, %v", n, err)
 				}
 			}
-			tail := tr.tail()
+			tail := strings.Join(tr.lines(), "\n")
 			if out.String() != c.want {
 				t.Errorf("got %q, want %q", out.String(), c.want)
 			}
-			if want := "\n  " + strings.ReplaceAll(strings.TrimSuffix(c.want, "\n"), "\n", "\n  "); tail != want {
-				t.Errorf("got tail %q, want %q", tail, want)
+			if want := strings.TrimSuffix(c.want, "\n"); tail != want {
+				t.Errorf("got last lines %q, want %q", tail, want)
 			}
 		})
 	}
@@ -44,7 +44,7 @@ func TestTranscript(t *testing.T) {
 	for i := range 100 {
 		fmt.Fprintln(tr, i)
 	}
-	if got := tr.tail(); !strings.HasPrefix(got, "\n  80\n") || !strings.HasSuffix(got, "\n  99") {
-		t.Errorf("got tail %q", got)
+	if got := tr.lines(); len(got) != 20 || got[0] != "80" || got[19] != "99" {
+		t.Errorf("got last lines %q", got)
 	}
 }

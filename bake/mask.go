@@ -1,0 +1,3 @@
+package bake
+
+type mask struct{}
