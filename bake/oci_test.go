@@ -469,3 +469,12 @@ func TestOCIPlan(t *testing.T) {
 		}
 	}
 }
+
+// More layers than the kernel can stack are refused before anything is built.
+func TestTooManyLayers(t *testing.T) {
+	b := newBakery(t)
+	job := bake.Job{Request: b.request("image:base", []entry{{"f", "x", 0o644}}, slipway.Layer{Copy: &slipway.CopyLayer{From: "f", To: "/f"}}), Base: &slipway.Base{}}
+	job.Below = make([]slipway.LayerInfo, 500)
+	_, err := b.Plan(t.Context(), job, nil, nil)
+	wantError(t, err, slipway.Invalid, "image.from", "an image of 501 layers, 500 of image:base and 1 of its own")
+}

@@ -36,6 +36,9 @@ type plan struct {
 	size int64 // of what would be fetched, bytes; 0 if not known
 }
 
+// maxLayers is how many layers Linux stacks to one file system.
+const maxLayers = 500
+
 // site is where a layer is planned.
 type site struct {
 	job   *Job
@@ -63,6 +66,11 @@ func (b *Baker) plans(ctx context.Context, job *Job) ([]plan, error) {
 			}
 			plans = append(plans, p)
 		}
+	}
+	if len(plans) > maxLayers {
+		own := len(spec.Image.Layers)
+		return nil, slipway.Errorf(slipway.Invalid, "cannot bake an image of %d layers, %d of %s and %d of its own: a machine can have %d; bake a base anew from fewer",
+			len(plans), len(plans)-own, spec.Image.From, own, maxLayers).At("image.from")
 	}
 	return plans, nil
 }
