@@ -62,6 +62,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.PersistentFlags().TextVar(&logLevel, "log-level", logLevel, "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
 	cmd.Flags().StringArrayVar(&o.listen, "listen", nil, "`address` to serve the API on, unix:/path or 127.0.0.1:port; repeatable (default unix:DATA/slipwayd.sock)")
 	cmd.Flags().StringVar(&o.lbAddress, "lb-address", "127.0.0.1", "`IP` load balancers listen on when an environment names none; 0.0.0.0 for all")
+	cmd.Flags().StringArrayVar(&o.insecure, "insecure-registry", nil, "`host`[:port] of a registry to speak to without TLS; repeatable (this host's own always may be)")
 	cmd.AddCommand(newDestroyCommand(&o))
 	return cmd
 }
@@ -72,6 +73,7 @@ type options struct {
 	agent     string
 	listen    []string
 	lbAddress string
+	insecure  []string // registries
 	version   string
 	log       *slog.Logger
 }

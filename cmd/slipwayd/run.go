@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
+	"github.com/slipway-sh/slipway/bases"
 	"github.com/slipway-sh/slipway/deploy"
 	"github.com/slipway-sh/slipway/deploy/durable"
 	"github.com/slipway-sh/slipway/engine"
@@ -23,6 +24,7 @@ import (
 	"github.com/slipway-sh/slipway/image"
 	"github.com/slipway-sh/slipway/natsbus"
 	"github.com/slipway-sh/slipway/provider/local"
+	"github.com/slipway-sh/slipway/registry"
 	"github.com/slipway-sh/slipway/rootfs"
 	"github.com/slipway-sh/slipway/router/haproxy"
 	"github.com/slipway-sh/slipway/secrets"
@@ -82,7 +84,9 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	stops.add("secrets", values.Close)
 	mounts := rootfs.New(o.path("mounts"), images)
-	baker := bake.New(bake.Config{Images: images, Mounts: mounts, Dir: o.path("cache"), Log: o.log})
+	registries := registry.New(registry.Config{Insecure: o.insecure, Version: o.version})
+	starts := bases.New(bases.Config{Store: store, Blobs: images, Registry: registries, Dir: o.path("cache/bases")})
+	baker := bake.New(bake.Config{Images: images, Mounts: mounts, Registry: starts, Dir: o.path("cache"), Log: o.log})
 
 	// The slow starters side by side: Temporal, NATS, the machines that run already, the load balancer.
 	var (
@@ -146,7 +150,7 @@ func run(ctx context.Context, o options) (err error) {
 
 	// Workflows: unfinished ones go on as soon as the worker polls.
 	parts := ship.Parts{
-		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Baker: baker, Secrets: values, Log: o.log,
+		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Baker: baker, Bases: starts, Secrets: values, Log: o.log,
 	}
 	operator := ship.NewOperator(ship.Config{Parts: parts})
 	err = temporal.StartWorker(durable.TaskQueue, durable.WorkerOptions(o.log), func(r worker.Registry) {
