@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,9 +17,11 @@ import (
 )
 
 type bakeOptions struct {
-	f     *Factory
-	files []string
-	plan  bool
+	f         *Factory
+	files     []string
+	fileGiven bool // by the user, not by default
+	plan      bool
+	packer    packerFlags
 	ingredients
 	wait waitFlags
 }
@@ -37,14 +40,19 @@ and builds nothing.
 --file may be given several times. An image that starts from another of them (image:APPLICATION)
 waits for that, the rest is baked side by side.
 
+--packer bakes the builds of a Packer template, JSON or HCL, instead of what slipway.yaml has. A
+slipway.yaml beside it says what a template does not: service, tests, environments.
+
 --json prints the bake as it ended, and nothing before; with several a bake on each line.`,
 		Example: `  slipway bake
   slipway bake --plan
   slipway bake --file app/slipway.yaml --version "$CI_COMMIT_TAG"
   slipway bake --file base/slipway.yaml --file app/slipway.yaml
+  slipway bake --packer web.pkr.hcl --var version=1.2 --from debian:bookworm
   slipway bake --secret npm_token=env:NPM_TOKEN --no-cache="run provision/setup.sh"`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			o.fileGiven = c.Flags().Changed("file")
 			if runF != nil {
 				return runF(c.Context(), o)
 			}
@@ -53,6 +61,7 @@ waits for that, the rest is baked side by side.
 	}
 	c.Flags().StringArrayVarP(&o.files, "file", "f", []string{"slipway.yaml"}, "the slipway.yaml; files are found from its directory; may be repeated")
 	c.Flags().BoolVar(&o.plan, "plan", false, "say what would be built and why, and build nothing")
+	o.packer.add(c)
 	o.ingredients.add(c)
 	o.wait.add(c)
 	c.AddCommand(newBakeLog(f, nil), newBakeAbort(f, nil))
@@ -60,7 +69,7 @@ waits for that, the rest is baked side by side.
 }
 
 func bakeRun(ctx context.Context, o *bakeOptions) error {
-	if err := o.wait.check(); err != nil {
+	if err := errors.Join(o.wait.check(), o.packer.check()); err != nil {
 		return err
 	}
 	c, err := o.f.client()
@@ -69,6 +78,8 @@ func bakeRun(ctx context.Context, o *bakeOptions) error {
 	}
 	defer c.Close()
 	switch {
+	case o.packer.template != "":
+		return bakePacker(ctx, o, c)
 	case o.plan && len(o.files) > 1:
 		return usageError{fmt.Errorf("cannot plan several bakes at once: what one starts from is only known when the other is baked")}
 	case o.plan:

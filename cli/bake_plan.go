@@ -8,14 +8,24 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/client"
+	"github.com/slipway-sh/slipway/manifest"
 )
 
 // planBake prints what a bake would do and why. It uploads the files of the context, as a plan needs to know them, and changes
 // nothing else.
 func planBake(ctx context.Context, o *bakeOptions, c *client.Client) error {
+	m, err := manifest.Load(o.files[0])
+	if err != nil {
+		return err
+	}
+	return planManifest(ctx, o, c, m)
+}
+
+// planManifest is as planBake, of a slipway.yaml that is read already.
+func planManifest(ctx context.Context, o *bakeOptions, c *client.Client, m *manifest.Manifest) error {
 	ctx, stop := o.f.interruptible(ctx)
 	defer stop()
-	req, m, err := o.prepare(ctx, o.f, c, silent{}, o.files[0])
+	req, err := o.request(ctx, o.f, c, silent{}, m)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +17,7 @@ type ingredients struct {
 	refresh       bool
 	keepOnFailure bool
 	secrets       []string
+	values        map[string][]byte // of secrets that a template brings along
 }
 
 func (i *ingredients) add(c *cobra.Command) {
@@ -62,12 +62,12 @@ func (i *ingredients) request(ctx context.Context, f *Factory, c *client.Client,
 	if req.Context, err = m.Context(ctx); err != nil {
 		return req, err
 	}
-	root, err := os.OpenRoot(m.Dir)
+	tree, err := m.Open()
 	if err != nil {
 		return req, err
 	}
-	defer root.Close()
-	if _, err := c.UploadContext(ctx, root.FS(), req.Context, view.upload); err != nil {
+	defer tree.Close()
+	if _, err := c.UploadContext(ctx, tree, req.Context, view.upload); err != nil {
 		return req, err
 	}
 	if len(secrets) > 0 {

@@ -22,6 +22,11 @@ func (i *ingredients) readSecrets(f *Factory, spec slipway.Spec) (map[string][]b
 		}
 	}
 	values := map[string][]byte{}
+	for name := range wanted {
+		if value := i.values[name]; value != nil {
+			values[name] = value
+		}
+	}
 	for _, flag := range i.secrets {
 		name, from, ok := strings.Cut(flag, "=")
 		kind, where, named := strings.Cut(from, ":")
