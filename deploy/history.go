@@ -58,6 +58,12 @@ func (h history) last() string {
 	return ""
 }
 
+// Serving returns the group that serves the cluster, "" if none does.
+func Serving(ctx context.Context, store slipway.Store, cluster slipway.Cluster) (string, error) {
+	group, _, err := serving(ctx, store, cluster)
+	return group, err
+}
+
 // serving returns the group that serves the cluster, "" if none does, and the route as it was decided last, nil if there is none.
 // Behind a load balancer the group that serves is the one with the traffic, without one the target of the last deployment
 // that succeeded.

@@ -19,6 +19,7 @@ type Config struct {
 	Bus      slipway.Bus
 	Blobs    slipway.Blobs
 	Operator slipway.Operator
+	Catalog  slipway.Catalog
 	Secrets  slipway.SecretStore
 	Provider slipway.Provider
 	Pools    Pools
@@ -96,7 +97,17 @@ func (a *api) routes() []route {
 		{"GET", "/v1/applications", read, "listApplications", "List applications", "As they were last baked.", get(a.listApplications)},
 		{"GET", "/v1/applications/{application}", read, "getApplication", "Show an application", "As it was last baked.", get(a.getApplication)},
 		{"GET", "/v1/images", read, "listImages", "List images", "Newest first.", get(a.listImages)},
-		{"GET", "/v1/images/{application}/{ref}", read, "getImage", "Show an image", "The one that is meant by a digest, at least six of its first digits, a version label, or \"latest\": the newest ready one.", get(a.getImage)},
+		{"GET", "/v1/images/{application}/{ref}", read, "getImage", "Show an image", "The one that is meant by a channel, a version label, a digest, at least six of its first digits, or \"latest\": the newest ready one.", get(a.getImage)},
+		{"GET", "/v1/images/{application}/{ref}/status", read, "getImageStatus", "Show an image and what has to do with it now", "Channels that name it, server groups and machines of it, and whether what it is built on has moved on.", get(a.getImageStatus)},
+		{"GET", "/v1/images/{application}/{ref}/ancestry", read, "getAncestry", "Show what an image is built on, and what is built on it", "Over all applications.", get(a.getAncestry)},
+		{"GET", "/v1/images/{application}/{ref}/diff", read, "diffImages", "Compare two images", "Packages, files, service, environments and layers, from the image of the path to that of the query.", get(a.diffImages)},
+		{"PUT", "/v1/images/{application}/{ref}/revocation", write, "revokeImage", "Revoke an image", "It cannot be launched from then on: not deployed, not rolled back to, not tried, not built on. What runs of it is left alone, replaced when it dies, and listed in the answer.", change(a.revokeImage)},
+		{"DELETE", "/v1/images/{application}/{ref}/revocation", write, "reinstateImage", "Lift an image's revocation", "Changes nothing if there is none.", change(a.reinstateImage)},
+		{"GET", "/v1/catalog", read, "listImageStatuses", "List images and what has to do with them now", "Newest first.", get(a.listImageStatuses)},
+		{"POST", "/v1/prunes", write, "pruneImages", "Remove images that nothing needs", "Without keep and days each application's own retention decides; one that has none loses nothing. The answer says of every image why it stays or goes.", change(a.pruneImages)},
+		{"GET", "/v1/channels", read, "listChannels", "List channels", "", get(a.listChannels)},
+		{"PUT", "/v1/channels/{application}/{channel}", write, "moveChannel", "Move a channel to an image", "At once, or not at all. Moving it to where it is changes nothing. A conflict if it is not where if_at says.", change(a.moveChannel)},
+		{"DELETE", "/v1/channels/{application}/{channel}", write, "deleteChannel", "Remove a channel", "The image stays.", remove(a.deleteChannel)},
 		{"POST", "/v1/rebuilds", write, "rebuildImage", "Build an image again, and compare", "Starts a bake from the image's recorded inputs, without cache and with the very same packages. The bake fails, and names the files that differ, unless every layer comes out the same. It registers nothing.", accept(a.rebuild)},
 
 		{"GET", "/v1/clusters", read, "listClusters", "List clusters as they are now", "", get(a.listClusters)},

@@ -59,12 +59,9 @@ func (a *api) listImages(ctx context.Context, in *imagesInput) (*listOutput[slip
 
 type imageInput struct {
 	Application string `path:"application"`
-	Ref         string `path:"ref" doc:"A digest, at least six of its first digits, a version label, or latest."`
+	Ref         string `path:"ref" doc:"A channel, a version label, a digest, at least six of its first digits, or latest."`
 }
 
 func (a *api) getImage(ctx context.Context, in *imageInput) (*output[slipway.Image], error) {
-	if in.Ref == "latest" {
-		in.Ref = ""
-	}
 	return found(a.Store.FindImage(ctx, in.Application, in.Ref))
 }

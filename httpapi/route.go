@@ -39,6 +39,11 @@ func accept[I, O any](f function[I, O]) handler {
 	return form(f, handler{status: http.StatusAccepted, errors: []int{http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}})
 }
 
+// change answers 200 once something is otherwise than it was.
+func change[I, O any](f function[I, O]) handler {
+	return form(f, handler{status: http.StatusOK, errors: []int{http.StatusForbidden, http.StatusNotFound, http.StatusConflict}})
+}
+
 // remove answers 204.
 func remove[I any](f function[I, struct{}]) handler {
 	return form(f, handler{status: http.StatusNoContent, errors: []int{http.StatusNotFound}})

@@ -16,12 +16,14 @@ import (
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/bases"
+	"github.com/slipway-sh/slipway/catalog"
 	"github.com/slipway-sh/slipway/deploy"
 	"github.com/slipway-sh/slipway/deploy/durable"
 	"github.com/slipway-sh/slipway/engine"
 	"github.com/slipway-sh/slipway/fleet"
 	"github.com/slipway-sh/slipway/httpapi"
 	"github.com/slipway-sh/slipway/image"
+	"github.com/slipway-sh/slipway/image/diff"
 	"github.com/slipway-sh/slipway/natsbus"
 	"github.com/slipway-sh/slipway/provider/local"
 	"github.com/slipway-sh/slipway/registry"
@@ -146,11 +148,19 @@ func run(ctx context.Context, o options) (err error) {
 	working.Go(func() error {
 		return fleet.Losses{Provider: machines, Store: store, Bus: bus, Log: o.log}.Run(background)
 	})
+	keeper := catalog.New(catalog.Config{
+		Store: store, Bus: bus, Provider: machines, Images: images, Log: o.log,
+		Compare: func(ctx context.Context, older, newer slipway.Image) (slipway.ImageDiff, error) {
+			return diff.Images(ctx, images, older, newer)
+		},
+	})
+	working.Go(func() error { return keeper.Run(background) })
 	stops.add("traffic", func() error { stopBackground(); return working.Wait() })
 
 	// Workflows: unfinished ones go on as soon as the worker polls.
 	parts := ship.Parts{
 		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Baker: baker, Bases: starts, Secrets: values, Log: o.log,
+		Diff: func(ctx context.Context, a, b slipway.Digest) ([]string, error) { return diff.Layers(ctx, images, a, b) },
 	}
 	operator := ship.NewOperator(ship.Config{Parts: parts})
 	err = temporal.StartWorker(durable.TaskQueue, durable.WorkerOptions(o.log), func(r worker.Registry) {
@@ -165,7 +175,7 @@ func run(ctx context.Context, o options) (err error) {
 
 	// The API last: who can reach it can use it.
 	api := httpapi.New(httpapi.Config{
-		Store: store, Bus: bus, Blobs: images, Operator: operator, Secrets: values, Provider: machines, Pools: router, Log: o.log, Version: o.version,
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Secrets: values, Provider: machines, Pools: router, Log: o.log, Version: o.version,
 	})
 	return serve(ctx, o, api, listeners, started)
 }

@@ -1,0 +1,66 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"github.com/slipway-sh/slipway"
+)
+
+func (a *api) getImageStatus(ctx context.Context, in *imageInput) (*output[slipway.ImageStatus], error) {
+	return found(a.Catalog.Status(ctx, in.Application, in.Ref))
+}
+
+func (a *api) listImageStatuses(ctx context.Context, in *imagesInput) (*listOutput[slipway.ImageStatus], error) {
+	return listed(a.Catalog.Statuses(ctx, in.Application))
+}
+
+func (a *api) getAncestry(ctx context.Context, in *imageInput) (*output[slipway.Ancestry], error) {
+	return found(a.Catalog.Ancestry(ctx, in.Application, in.Ref))
+}
+
+type diffInput struct {
+	imageInput
+	With string `query:"with" doc:"APPLICATION[@REF] of the newer image. Without APPLICATION it is of the same; without both it is the newest ready one." example:"hello@v2"`
+}
+
+func (a *api) diffImages(ctx context.Context, in *diffInput) (*output[slipway.ImageDiff], error) {
+	older, err := a.Store.FindImage(ctx, in.Application, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	application, ref, _ := strings.Cut(in.With, "@")
+	newer, err := a.Store.FindImage(ctx, cmp.Or(application, in.Application), ref)
+	if err != nil {
+		return nil, err
+	}
+	return found(a.Catalog.Diff(ctx, older, newer))
+}
+
+type revokeInput struct {
+	imageInput
+	Body struct {
+		Reason string `json:"reason" doc:"What is wrong with the image. Whoever wants to launch it is told." example:"CVE-2026-1234 in libssl"`
+		By     string `json:"by,omitempty" doc:"Who revokes it."`
+	}
+}
+
+func (a *api) revokeImage(ctx context.Context, in *revokeInput) (*output[slipway.ImageStatus], error) {
+	return found(a.Catalog.Revoke(ctx, in.Application, in.Ref, in.Body.Reason, in.Body.By))
+}
+
+type reinstateInput struct {
+	imageInput
+	By string `query:"by" doc:"Who reinstates it."`
+}
+
+func (a *api) reinstateImage(ctx context.Context, in *reinstateInput) (*output[slipway.ImageStatus], error) {
+	return found(a.Catalog.Reinstate(ctx, in.Application, in.Ref, in.By))
+}
+
+type pruneInput struct{ Body slipway.PruneRequest }
+
+func (a *api) pruneImages(ctx context.Context, in *pruneInput) (*output[slipway.Pruned], error) {
+	return found(a.Catalog.Prune(ctx, in.Body))
+}
