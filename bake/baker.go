@@ -52,6 +52,7 @@ type Baker struct {
 
 	mu      sync.Mutex
 	runtime *container.Runtime // nil until a sandbox is needed
+	kept    map[string]*kept   // by bake
 }
 
 // New returns a baker. It touches nothing; see [Baker.Sweep].

@@ -132,7 +132,7 @@ func readRegular(dir, name string, limit int64) (string, error) {
 	return string(text), err
 }
 
-func isCode(err error, code slipway.Code) bool {
+func isCode(err error, codes ...slipway.Code) bool {
 	var known *slipway.Error
-	return errors.As(err, &known) && known.Code == code
+	return errors.As(err, &known) && slices.Contains(codes, known.Code)
 }

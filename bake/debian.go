@@ -179,7 +179,7 @@ func (d debian) run(ctx context.Context, cmd *exec.Cmd, shows func(string) bool,
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case errors.As(err, &exit):
+	case errors.As(err, &exit) && exit.Exited():
 		return d.exited(d.what, d.place, exit.ExitCode(), said.lines())
 	case err != nil:
 		return fmt.Errorf("cannot %s: %w", d.what, err)

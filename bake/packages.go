@@ -154,7 +154,7 @@ func (p packages) install(ctx context.Context, below []slipway.Digest, lock slip
 		return none, err
 	}
 	return p.locked(ctx, lock, func(l *image.Layer) error {
-		return l.AddOverlay(ctx, g.upper, func(name string) bool { return isTrace(g.upper, name) })
+		return l.AddOverlay(ctx, g.upper, g.isTrace)
 	})
 }
 

@@ -2,6 +2,7 @@ package bake
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -24,52 +25,108 @@ const (
 
 // planRun plans a layer of what a script changes.
 func (b *Baker) planRun(s site, r slipway.RunLayer) (plan, error) {
-	place := s.place + ".run"
-	script, err := s.files.file(r.Script, place+".script")
-	if err != nil {
+	p := script{Baker: b, job: s.job, layer: r, what: "run " + r.Script, place: s.place + ".run", timeout: r.Timeout.Or(runTimeout)}
+	var err error
+	if p.file, err = s.files.file(r.Script, p.place+".script"); err != nil {
 		return plan{}, err
 	}
-	inputs, err := s.files.glob(r.Inputs, place+".inputs")
-	if err != nil {
+	if p.inputs, err = s.files.glob(r.Inputs, p.place+".inputs"); err != nil {
 		return plan{}, err
 	}
-	timeout := r.Timeout.Or(runTimeout)
 	r.Timeout = 0 // how long it may take is nothing to what it makes
-	key := stepKey{Layer: &slipway.Layer{Run: &r}, Inputs: append([]slipway.ContextEntry{script}, inputs...)}
-	return plan{place: place, key: key, build: func(ctx context.Context, below []slipway.Digest, out io.Writer) (slipway.LayerInfo, error) {
-		dir, err := b.newWork()
-		if err != nil {
-			return slipway.LayerInfo{}, err
+	key := stepKey{Layer: &slipway.Layer{Run: &r}, Inputs: append([]slipway.ContextEntry{p.file}, p.inputs...)}
+	return plan{place: p.place, key: key, build: p.build}, nil
+}
+
+// script is a layer of what a script changes, to be made.
+type script struct {
+	*Baker
+	job         *Job
+	layer       slipway.RunLayer
+	what, place string
+	timeout     time.Duration
+	file        slipway.ContextEntry
+	inputs      []slipway.ContextEntry
+}
+
+func (p script) build(ctx context.Context, below []slipway.Digest, out io.Writer) (slipway.LayerInfo, error) {
+	var none slipway.LayerInfo
+	values, err := p.secrets(ctx)
+	if err != nil {
+		return none, err
+	}
+	dir, err := p.newWork()
+	if err != nil {
+		return none, err
+	}
+	isKept := false
+	defer func() {
+		if !isKept {
+			p.removeWork(dir)
 		}
-		defer b.removeWork(dir)
-		s := sandbox{
-			what: "run " + r.Script, place: place, below: below,
-			dir: contextDir, dirs: []string{contextDir}, timeout: timeout,
-			env: map[string]string{"PATH": searchPath, "HOME": "/root", "LC_ALL": "C.UTF-8", sourceDateEpochName: sourceDateEpoch},
+	}()
+	s, err := p.sandbox(ctx, dir, below)
+	if err != nil {
+		return none, err
+	}
+	if len(values) > 0 {
+		s.dirs = append(s.dirs, secretsDir)
+	}
+	g, err := p.raise(ctx, dir, s)
+	if err != nil {
+		return none, err
+	}
+	defer func() {
+		if !isKept {
+			_ = g.end() // it has been, and told of, unless there is another error
 		}
-		if r.Network {
-			s.useHostNetwork()
+	}()
+	err = p.execute(ctx, g, s, values, out)
+	leak := p.leak(ctx, g, values)
+	if err != nil && p.job.Request.KeepOnFailure && ctx.Err() == nil && isCode(err, slipway.Failed, slipway.DeadlinePast) {
+		if leak != nil {
+			return none, noted(err, "its sandbox is not kept: %v", leak)
 		}
-		maps.Copy(s.env, r.Env)
-		if err := b.prepareRun(ctx, dir, r.Script, script, inputs, &s); err != nil {
-			return slipway.LayerInfo{}, err
-		}
-		g, err := b.raise(ctx, dir, s)
-		if err != nil {
-			return slipway.LayerInfo{}, err
-		}
-		defer func() { _ = g.end() }() // it has been, and told of, unless there is another error
-		if err := b.execute(ctx, g, s, out); err != nil {
-			return slipway.LayerInfo{}, err
-		}
-		if err := g.end(); err != nil {
-			return slipway.LayerInfo{}, err
-		}
-		digest, size, err := b.images.WriteLayer(ctx, nil, func(l *image.Layer) error {
-			return l.AddOverlay(ctx, g.upper, func(p string) bool { return isTrace(g.upper, p) })
-		})
-		return slipway.LayerInfo{Digest: digest, Size: size}, err
-	}}, nil
+		isKept, err = p.keepSandbox(p.job.ID, g, s, err)
+	}
+	if err = cmp.Or(err, leak); err != nil {
+		return none, err
+	}
+	if err := g.end(); err != nil {
+		return none, err
+	}
+	var info slipway.LayerInfo
+	info.Digest, info.Size, err = p.images.WriteLayer(ctx, nil, func(l *image.Layer) error { return l.AddOverlay(ctx, g.upper, g.isTrace) })
+	return info, err
+}
+
+// execute runs the script with its secrets, which nothing is left of when it returns.
+func (p script) execute(ctx context.Context, g *ground, s sandbox, values []secret, out io.Writer) error {
+	if len(values) == 0 {
+		return p.Baker.execute(ctx, g, s, out)
+	}
+	dir, err := p.mountSecrets(g.dir, values)
+	if err != nil {
+		return err
+	}
+	s.mounts = append(s.mounts[:len(s.mounts):len(s.mounts)], container.Bind(dir, secretsDir, true))
+	s.mask = newMask(values)
+	err = p.Baker.execute(ctx, g, s, out)
+	return cmp.Or(err, p.unmountSecrets(dir))
+}
+
+// sandbox returns the sandbox of the script, with what it sees beside the image laid out in dir.
+func (p script) sandbox(ctx context.Context, dir string, below []slipway.Digest) (sandbox, error) {
+	s := sandbox{
+		what: p.what, place: p.place, below: below,
+		dir: contextDir, dirs: []string{contextDir}, timeout: p.timeout,
+		env: map[string]string{"PATH": searchPath, "HOME": "/root", "LC_ALL": "C.UTF-8", sourceDateEpochName: sourceDateEpoch},
+	}
+	if p.layer.Network {
+		s.useHostNetwork()
+	}
+	maps.Copy(s.env, p.layer.Env)
+	return s, p.prepareRun(ctx, dir, p.layer.Script, p.file, p.inputs, &s)
 }
 
 // prepareRun lays out in dir what the script sees beside the image.

@@ -77,6 +77,9 @@ func (b *Baker) raise(ctx context.Context, dir string, s sandbox) (*ground, erro
 	return g, nil
 }
 
+// isTrace reports whether p is one of those files that say nothing of what was done: see [isTrace].
+func (g *ground) isTrace(p string) bool { return isTrace(g.upper, p) }
+
 // end takes the root file system away; what was changed stays. Ending it again does nothing.
 func (g *ground) end() error { return g.mounts.Unmount(g.root) }
 
@@ -170,7 +173,7 @@ func (b *Baker) exited(what, place string, status int, tail []string) error {
 		return fail(slipway.Unprepared, "no space left on the disk of %s", b.workDir)
 	case strings.Contains(said, unix.ENOSPC.Error()), strings.Contains(said, "No space left on device"):
 		return fail(slipway.Unprepared, "it found no space left, on the disk of %s if not in the sandbox's own /dev", b.workDir)
-	case status == killedStatus && place != "":
+	case status == killedStatus:
 		return fail(slipway.Failed, "exit status %d: it was killed, by itself or because it took more memory than the %d MiB it may", status, sandboxMemory()>>20)
 	}
 	return fail(slipway.Failed, "exit status %d", status)
@@ -254,10 +257,12 @@ func (b *Baker) Sweep(ctx context.Context) error {
 			errs = append(errs, runtime.Delete(ctx, id))
 		}
 	}
-	roots, err := filepath.Glob(filepath.Join(b.workDir, "*", "root"))
-	errs = append(errs, err)
-	for _, root := range roots {
-		errs = append(errs, b.mounts.Unmount(root))
+	for _, mounted := range []string{"root", "secrets"} {
+		paths, err := filepath.Glob(filepath.Join(b.workDir, "*", mounted))
+		errs = append(errs, err)
+		for _, p := range paths {
+			errs = append(errs, b.mounts.Unmount(p))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("sweep the bakery: %w", err) // what is still mounted must not be removed with the directories

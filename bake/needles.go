@@ -1,0 +1,93 @@
+package bake
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// needles are texts to be found in other texts, thousands at once, in one pass.
+type needles struct {
+	longest int
+	first   [1 << 10]uint64 // a bit for the hash of every needle's first bytes
+	by      map[[shortestNeedle]byte][]needle
+}
+
+const (
+	shortestNeedle = 4 // bytes
+	// A piece of an encoding is found wherever it is broken, if at least pieceLength+pieceStep-1 characters of it are together.
+	pieceLength, pieceStep = 16, 8
+)
+
+// needle is a part of a text. Where it is found, as much of the text as is there around it is found.
+type needle struct {
+	name     string // of the secret
+	text     []byte
+	from, to int
+}
+
+// found says where something was found.
+type found struct {
+	name     string
+	at       int    // where the needle is
+	from, to int    // where as much of its text is as there is
+	rest     []byte // of the text, that is not there
+}
+
+func (n *needles) add(name string, text []byte) {
+	if len(text) >= shortestNeedle {
+		n.insert(needle{name, text, 0, len(text)})
+	}
+}
+
+// addPieces adds a text so that it is found when it is broken.
+func (n *needles) addPieces(name string, text []byte) {
+	for at := 0; at+pieceLength <= len(text); at += pieceStep {
+		n.insert(needle{name, text, at, at + pieceLength})
+	}
+}
+
+func (n *needles) insert(x needle) {
+	if n.by == nil {
+		n.by = map[[shortestNeedle]byte][]needle{}
+	}
+	n.longest = max(n.longest, len(x.text))
+	head := [shortestNeedle]byte(x.text[x.from:])
+	h := hash(head[:])
+	n.first[h>>6] |= 1 << (h & 63)
+	n.by[head] = append(n.by[head], x)
+}
+
+// find returns the first needle at or behind from.
+func (n *needles) find(text []byte, from int) (found, bool) {
+	for at := from; at+shortestNeedle <= len(text); at++ {
+		h := hash(text[at:])
+		if n.first[h>>6]&(1<<(h&63)) == 0 {
+			continue
+		}
+		var best found
+		for _, x := range n.by[[shortestNeedle]byte(text[at:])] {
+			if !bytes.HasPrefix(text[at:], x.text[x.from:x.to]) {
+				continue
+			}
+			f := found{name: x.name, at: at, from: at, to: at + x.to - x.from}
+			for begin := x.from; begin > 0 && f.from > 0 && x.text[begin-1] == text[f.from-1]; begin-- {
+				f.from--
+			}
+			end := x.to
+			for ; end < len(x.text) && f.to < len(text) && x.text[end] == text[f.to]; end++ {
+				f.to++
+			}
+			f.rest = x.text[end:]
+			if f.to > best.to {
+				best = f
+			}
+		}
+		if best.to > 0 {
+			return best, true
+		}
+	}
+	return found{}, false
+}
+
+// hash returns 16 bits for the first four bytes of text.
+func hash(text []byte) uint32 { return binary.LittleEndian.Uint32(text) * 0x9E3779B1 >> 16 }
