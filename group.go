@@ -66,4 +66,6 @@ type MachineSpec struct {
 	Config  map[string]string `json:"config,omitempty"`
 	Limits  Limits            `json:"limits,omitzero"`
 	Expires time.Time         `json:"expires"` // the provider destroys it then, whoever has forgotten it
+	// Stay says that somebody is to look into the machine: it does not end with its service, however that ends, and needs no command.
+	Stay bool `json:"stay,omitempty"`
 }

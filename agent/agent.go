@@ -2,7 +2,6 @@ package agent
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,21 +12,50 @@ import (
 	"time"
 )
 
-// Main is the whole program: without arguments the first process of a machine, with "exec program arguments…" that program in
-// the service's place and as its user. It returns the exit status.
+// Main is the whole program. Without arguments it is the first process of a machine; "exec" runs a program beside the service, as
+// [Exec] says, and "look" tells what files there are. It returns the exit status.
 func Main(args []string) int {
-	config, err := readConfig(ConfigPath)
-	if len(args) > 2 && args[1] == "exec" {
+	switch {
+	case len(args) < 2:
+		return first()
+	case args[1] == "exec":
+		config, err := readConfig(ConfigPath)
+		var e Exec
 		if err == nil {
-			err = config.exec(args[2:])
+			e, err = readExec()
 		}
-		fmt.Fprintln(os.Stderr, err)
-		return 127
+		code := 127
+		if err == nil {
+			code, err = config.exec(e)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return code
+	case args[1] == "look":
+		if err := look(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
 	}
+	fmt.Fprintf(os.Stderr, "slipway-agent: cannot %s: the first process of a machine has no arguments\n", args[1])
+	return 2
+}
+
+// first is the machine's first process.
+func first() int {
+	config, err := readConfig(ConfigPath)
 	code := 127
 	if err == nil {
 		code, err = run(config)
 	}
+	record(code, err)
+	return code
+}
+
+// record tells the host how the service ended.
+func record(code int, err error) {
 	exit := Exit{Code: code, Time: time.Now()}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "slipway-agent:", err)
@@ -36,23 +64,6 @@ func Main(args []string) int {
 	if b, err := json.Marshal(exit); err == nil {
 		_ = os.WriteFile(filepath.Join(StatePath, ExitName), b, 0o600)
 	}
-	return code
-}
-
-// exec replaces this process.
-func (c Config) exec(command []string) error {
-	user, err := lookupUser(c.User, "/etc/passwd", "/etc/group")
-	if err != nil {
-		return err
-	}
-	program, err := c.enter(user, command)
-	if err != nil {
-		return err
-	}
-	if err := user.become(); err != nil {
-		return err
-	}
-	return fmt.Errorf("cannot run %s: %w", program, syscall.Exec(program, command, os.Environ()))
 }
 
 // service is the process that this machine is for.
@@ -76,10 +87,17 @@ func run(config Config) (int, error) {
 	if err != nil {
 		return 127, err
 	}
+	if len(config.Command) == 0 {
+		return 0, stay(signals)
+	}
 	s, err := start(config, input)
 	input.Close()
 	if err != nil {
 		fmt.Fprintln(log, "slipway-agent:", err)
+		if config.Stay {
+			record(127, err)
+			return 127, stay(signals)
+		}
 		return 127, err
 	}
 	written := make(chan struct{})
@@ -88,7 +106,7 @@ func run(config Config) (int, error) {
 		_, _ = io.Copy(struct{ io.Writer }{log}, output)
 	}()
 	ended := make(chan int, 1)
-	go func() { ended <- s.reap() }()
+	go func() { ended <- reap(s.pid) }()
 	go s.answer(filepath.Join(StatePath, SocketName))
 
 	var drained <-chan time.Time
@@ -107,6 +125,10 @@ func run(config Config) (int, error) {
 		case <-drained:
 			killAll()
 		case code := <-ended:
+			if config.Stay && !s.stopping.Load() {
+				record(code, nil)
+				return code, stay(signals)
+			}
 			// What the service left running holds its output open.
 			killAll()
 			select {
@@ -150,21 +172,16 @@ func start(config Config, output *os.File) (*service, error) {
 	return &service{pid: pid, started: time.Now()}, nil
 }
 
-// reap waits for every child, orphans included, until the service has ended.
-func (s *service) reap() (code int) {
-	for {
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, 0, nil)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-		case err != nil:
-			return 127
-		case pid == s.pid && status.Signaled():
-			return 128 + int(status.Signal())
-		case pid == s.pid && status.Exited():
-			return status.ExitStatus()
+// stay keeps the machine, without a service, until SIGTERM comes.
+func stay(signals <-chan os.Signal) error {
+	signal.Ignore(syscall.SIGCHLD) // the kernel reaps
+	for sig := range signals {
+		if sig == syscall.SIGTERM {
+			break
 		}
 	}
+	killAll()
+	return nil
 }
 
 // killAll kills every process of the machine but this one.

@@ -36,6 +36,7 @@ type Config struct {
 	Env       map[string]string `json:"env,omitempty"`       // all of it: nothing is inherited
 	Directory string            `json:"directory,omitempty"` // default /
 	Drain     time.Duration     `json:"drain_ns"`            // from SIGTERM until everything is killed
+	Stay      bool              `json:"stay,omitempty"`      // the machine does not end with its service, and needs none
 }
 
 // Exit says how the service ended.
@@ -61,7 +62,7 @@ func readConfig(path string) (Config, error) {
 	if err := json.Unmarshal(b, &c); err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)
 	}
-	if len(c.Command) == 0 {
+	if len(c.Command) == 0 && !c.Stay {
 		return c, fmt.Errorf("%s: no command", path)
 	}
 	return c, nil

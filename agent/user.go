@@ -5,7 +5,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // user is whom the service runs as.
@@ -13,6 +12,7 @@ type user struct {
 	uid, gid uint32
 	groups   []uint32 // supplementary
 	home     string   // empty if the machine does not know the user
+	shell    string   // as home
 }
 
 // lookupUser resolves "uid", "uid:gid" or a name by the machine's passwd and group files. A number they do not know is its own group.
@@ -27,7 +27,7 @@ func lookupUser(who, passwd, group string) (user, error) {
 	for _, f := range records(passwd, 7) {
 		id, ok := parseID(f[2])
 		if primary, gok := parseID(f[3]); ok && gok && (f[0] == name || numeric && id == uid) {
-			u, known = user{uid: id, gid: primary, home: f[5]}, f[0]
+			u, known = user{uid: id, gid: primary, home: f[5], shell: f[6]}, f[0]
 			break
 		}
 	}
@@ -50,24 +50,6 @@ func lookupUser(who, passwd, group string) (user, error) {
 		}
 	}
 	return u, nil
-}
-
-// become makes this process the user's.
-func (u user) become() error {
-	groups := make([]int, len(u.groups))
-	for i, g := range u.groups {
-		groups[i] = int(g)
-	}
-	if err := syscall.Setgroups(groups); err != nil {
-		return fmt.Errorf("cannot set groups: %w", err)
-	}
-	if err := syscall.Setgid(int(u.gid)); err != nil {
-		return fmt.Errorf("cannot become group %d: %w", u.gid, err)
-	}
-	if err := syscall.Setuid(int(u.uid)); err != nil {
-		return fmt.Errorf("cannot become user %d: %w", u.uid, err)
-	}
-	return nil
 }
 
 func parseID(s string) (uint32, bool) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/creack/pty"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/slipway-sh/slipway"
@@ -53,8 +54,7 @@ func (t Terminal) serve(run func(Stdio) (int, error)) (int, error) {
 	}
 	defer ours.Close()
 	defer its.Close()
-	// What is typed must reach the container as it is, and be echoed by the terminal there alone.
-	if _, err := term.MakeRaw(int(its.Fd())); err != nil {
+	if err := passOn(int(its.Fd())); err != nil {
 		return -1, fmt.Errorf("cannot make a terminal: %w", err)
 	}
 	if err := resize(ours, t.Window); err != nil {
@@ -85,6 +85,20 @@ func (t Terminal) serve(run func(Stdio) (int, error)) (int, error) {
 	its.Close()
 	<-shown
 	return status, err
+}
+
+// passOn makes a terminal leave everything to the one in the container: echo, lines, signals; but for one thing, the carriage return
+// at the end of a line of output, which runc makes that one leave to this one.
+func passOn(fd int) error {
+	if _, err := term.MakeRaw(fd); err != nil {
+		return err
+	}
+	settings, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	settings.Oflag = unix.OPOST | unix.ONLCR
+	return unix.IoctlSetTermios(fd, unix.TCSETS, settings)
 }
 
 func resize(terminal *os.File, w slipway.Window) error {

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/containerd/go-runc"
 	"github.com/moby/profiles/seccomp"
@@ -151,8 +152,11 @@ func (r *Runtime) Find(id, bundle string) (*Process, error) {
 	return p, nil
 }
 
-// Exec runs another process in a running container and returns its exit status. When ctx ends the process is killed, and ctx's
-// error returned.
+// mercy is how long a process that is told to end may take.
+const mercy = 2 * time.Second
+
+// Exec runs another process in a running container and returns its exit status. When ctx ends the process gets SIGTERM, after two
+// seconds SIGKILL, and ctx's error is returned.
 func (r *Runtime) Exec(ctx context.Context, id string, process *specs.Process, stdio Stdio) (int, error) {
 	dir, err := os.MkdirTemp("", "slipway-exec-")
 	if err != nil {
@@ -171,13 +175,7 @@ func (r *Runtime) Exec(ctx context.Context, id string, process *specs.Process, s
 	case <-done:
 	case <-ctx.Done():
 		// First the process, which would outlive its runc; then runc, which waits for whoever else has the process's output open.
-		if p, err := r.Find(id, dir); err == nil {
-			err = p.Signal(unix.SIGKILL)
-			p.Close()
-			if err != nil {
-				return -1, err
-			}
-		}
+		r.end(id, dir, done)
 		stop()
 		<-done
 		return -1, context.Cause(ctx)
@@ -187,6 +185,28 @@ func (r *Runtime) Exec(ctx context.Context, id string, process *specs.Process, s
 		status = exit.Status
 	}
 	return exitStatus(id, status, err, log)
+}
+
+// end ends the process of an Exec that keeps its files in dir, and returns when it has ended, or done is closed.
+func (r *Runtime) end(id, dir string, done <-chan struct{}) {
+	signal, pause := unix.SIGTERM, time.Millisecond
+	for deadline := time.Now().Add(mercy); ; pause = min(2*pause, 50*time.Millisecond) {
+		if time.Now().After(deadline) {
+			signal = unix.SIGKILL
+		}
+		p, err := r.Find(id, dir) // not yet, while runc has only begun
+		if err == nil {
+			_ = p.Signal(signal)
+			p.Close()
+		} else if signal == unix.SIGKILL {
+			return
+		}
+		select {
+		case <-done:
+			return
+		case <-time.After(pause):
+		}
+	}
 }
 
 // Delete kills what runs in a container and removes everything runc made for it, half-made ones included. nil if there is nothing.

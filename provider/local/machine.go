@@ -68,7 +68,7 @@ const (
 func (p *Provider) addThrowAway(ctx context.Context, spec slipway.MachineSpec) (*machine, error) {
 	record := machineRecord{
 		ID: spec.ID, Owner: spec.Owner, Image: spec.Image, Service: spec.Service, Config: spec.Config, Limits: spec.Limits,
-		Created: time.Now(), Expires: spec.Expires,
+		Created: time.Now(), Expires: spec.Expires, Stay: spec.Stay,
 	}
 	for {
 		p.mu.Lock()
@@ -199,6 +199,7 @@ func (p *Provider) place(m *machine, place int) error {
 func (p *Provider) prepare(m *machine, dir string) (*specs.Spec, error) {
 	config, err := json.Marshal(agent.Config{
 		Command: m.Service.Command, User: m.Service.User, Env: m.env(), Directory: m.Service.Directory, Drain: m.drain(),
+		Stay: m.Stay,
 	})
 	if err != nil {
 		return nil, err
@@ -237,7 +238,7 @@ func (p *Provider) prepare(m *machine, dir string) (*specs.Spec, error) {
 	}
 	return container.Spec(container.Options{
 		Root: filepath.Join(dir, "root"), Args: []string{agent.Path}, Hostname: m.ID,
-		NetworkNamespace: p.network.namespace(m.Place), Mounts: append(mounts, container.Bind(state, agent.StatePath, false)),
+		NetworkNamespace: p.network.namespace(m.Place), Mounts: append(mounts, container.Bind(state, agent.StatePath, false), filesMount),
 		CPU: m.Limits.CPU, Memory: int64(memory) << 20, PIDs: int64(pids),
 	}), nil
 }

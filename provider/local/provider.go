@@ -234,7 +234,7 @@ func (p *Provider) Launch(ctx context.Context, spec slipway.MachineSpec) (slipwa
 	if !machineForm.MatchString(spec.ID) {
 		return slipway.Instance{}, slipway.Errorf(slipway.Invalid, "cannot launch machine %q: an ID has lower-case letters, digits and dashes", spec.ID)
 	}
-	if err := validService(spec.Service); err != nil {
+	if err := validService(spec.Service); err != nil && !spec.Stay {
 		return slipway.Instance{}, err
 	}
 	if err := p.checkImage(ctx, spec.Image); err != nil {

@@ -27,6 +27,7 @@ type machineRecord struct {
 	Limits  slipway.Limits    `json:"limits,omitzero"`
 	Created time.Time         `json:"created"`
 	Expires time.Time         `json:"expires,omitzero"` // of a throw-away
+	Stay    bool              `json:"stay,omitempty"`   // as in slipway.MachineSpec
 
 	Place   int  `json:"place"`             // on the network
 	Healthy bool `json:"healthy,omitempty"` // it has been healthy; a later process takes it for healthy at once
