@@ -20,6 +20,13 @@ func newImage(f *Factory) *cobra.Command {
 An image is named APPLICATION[@REF], or APPLICATION REF: "hello@stable" and "hello stable" are the same. REF is a
 channel, a version label, a digest or at least six of its first digits, or latest: the newest ready image,
 which is also meant by APPLICATION alone.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("cannot %q an image: there is no such verb; see slipway image --help", args[0])}
+			}
+			return c.Help()
+		},
 	}
 	c.AddCommand(imageVerbs(f)...)
 	return c
