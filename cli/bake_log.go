@@ -104,7 +104,10 @@ func (o *bakeLogOptions) print(e slipway.Event) error {
 		name = fmt.Sprintf("[%d %s] ", layer.Index, layer.Step)
 	}
 	text := e.Message
-	if of && e.Kind == slipway.BakeLayer {
+	switch e.Kind {
+	case slipway.BakeLayerStarted:
+		text = "building"
+	case slipway.BakeLayer:
 		text = strings.TrimPrefix(text, layer.Step+": ")
 	}
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
