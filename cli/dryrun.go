@@ -29,6 +29,9 @@ func dryRun(ctx context.Context, f *Factory, c *client.Client, req slipway.Deplo
 	if p.Image.State != slipway.ImageReady {
 		return slipway.Errorf(slipway.Refused, "cannot deploy %s: it is %s; only an image that passed its tests can be deployed", req.Image, p.Image.State)
 	}
+	if err := p.Image.NotRevoked("deploy it to " + req.Cluster.Environment); err != nil {
+		return err
+	}
 	if req.Environment != nil {
 		p.Environment = *req.Environment
 	} else if p.Environment, err = environmentOf(ctx, c, req.Cluster); err != nil {

@@ -2,12 +2,14 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/client"
 )
 
 // newImage returns the group of verbs about one image or several.
@@ -33,7 +35,10 @@ which is also meant by APPLICATION alone.`,
 }
 
 func imageVerbs(f *Factory) []*cobra.Command {
-	return []*cobra.Command{}
+	return []*cobra.Command{
+		newImageShow(f), newImageDiff(f), newImageTree(f), newImageChannel(f), newImageChannels(f), newImageRevoke(f), newImagePrune(f),
+		newImagePush(f, nil), newImagePull(f, nil),
+	}
 }
 
 // imageRef is an image as a person names it.
@@ -54,4 +59,40 @@ func imageArgs(args []string) (imageRef, error) {
 		ref = args[1]
 	}
 	return imageRef{application, cmp.Or(ref, "latest")}, slipway.ValidateName("application", application)
+}
+
+// look runs what asks slipwayd a few questions and may be interrupted at any time.
+func (f *Factory) look(ctx context.Context, run func(context.Context, *client.Client) error) error {
+	c, err := f.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, stop := f.interruptible(ctx)
+	defer stop()
+	return run(ctx, c)
+}
+
+// who returns who asks, for the records: the one whom CI or sudo acts for, or the user.
+func (f *Factory) who() string {
+	return cmp.Or(f.Env("GITHUB_ACTOR"), f.Env("GITLAB_USER_LOGIN"), f.Env("SUDO_USER"), f.Env("USER"))
+}
+
+// facts prints what there is to say about something, a line each; a name without text is left out.
+func (f *Factory) facts(lines [][2]string) {
+	width := 0
+	for _, l := range lines {
+		width = max(width, len(l[0]))
+	}
+	for _, l := range lines {
+		for n, line := range strings.Split(l[1], "\n") {
+			switch {
+			case line == "":
+			case n == 0:
+				fmt.Fprintf(f.Out, "%-*s  %s\n", width, l[0], line)
+			default:
+				fmt.Fprintf(f.Out, "%-*s  %s\n", width, "", line)
+			}
+		}
+	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,8 +21,9 @@ func newImages(f *Factory, runF func(context.Context, *imagesOptions) error) *co
 	c := &cobra.Command{
 		Use:   "images [APPLICATION]",
 		Short: "Images, newest first",
-		Long: `List images, the newest first. Only one that is ready can be deployed: by its version, by its digest,
-or by at least six of the digest's first digits.`,
+		Long: `List images, the newest first. Only one that is ready and not revoked can be deployed: by a channel that
+names it, by its version, by its digest, or by at least six of the digest's first digits. One that is
+outdated was built on something that has moved on; see slipway image show.`,
 		Example: "  slipway images hello",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -44,7 +46,7 @@ func imagesRun(ctx context.Context, o *imagesOptions) error {
 	defer c.Close()
 	ctx, stop := o.f.interruptible(ctx)
 	defer stop()
-	images, err := c.Images(ctx, o.application)
+	images, err := c.ImageStatuses(ctx, o.application)
 	if err != nil {
 		return err
 	}
@@ -59,9 +61,12 @@ func imagesRun(ctx context.Context, o *imagesOptions) error {
 	if o.f.json {
 		return o.f.printJSON(images)
 	}
-	headings, rows := []string{"VERSION", "DIGEST", "STATE", "FROM", "LAYERS", "SIZE", "TESTS", "AGE"}, [][]string{}
+	headings, rows := []string{"VERSION", "DIGEST", "STATE", "CHANNELS", "FROM", "LAYERS", "SIZE", "TESTS", "AGE", "RUNS IN"}, [][]string{}
 	for _, i := range images {
-		rows = append(rows, []string{orDash(i.Version), i.Digest.Short(), string(i.State), i.From, fmt.Sprint(len(i.Layers)), sizeText(i.Size()), tests(i.Tests), age(i.Created)})
+		rows = append(rows, []string{
+			orDash(i.Version), i.Digest.Short(), standing(i), orDash(channelNames(i.Channels)), i.From, fmt.Sprint(len(i.Layers)),
+			sizeText(i.Size()), tests(i.Tests), age(i.Created), orDash(usedBy(i.Uses)),
+		})
 	}
 	if o.application == "" {
 		headings = append([]string{"APPLICATION"}, headings...)
@@ -70,6 +75,26 @@ func imagesRun(ctx context.Context, o *imagesOptions) error {
 		}
 	}
 	return o.f.table(headings, rows)
+}
+
+// standing says what an image is good for.
+func standing(i slipway.ImageStatus) string {
+	text := string(i.State)
+	if i.Revoked != nil {
+		text = "revoked"
+	}
+	if i.Parent != nil {
+		text += ", outdated"
+	}
+	return text
+}
+
+func channelNames(channels []slipway.Channel) string {
+	var names []string
+	for _, c := range channels {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ",")
 }
 
 func tests(r *slipway.TestReport) string {

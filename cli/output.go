@@ -77,11 +77,14 @@ func labelsOf(images []slipway.Image) labels {
 	l := labels{}
 	for _, i := range images {
 		l[i.Digest] = i.Version
+		if i.Revoked != nil {
+			l[i.Digest] = cmp.Or(i.Version, i.Digest.Short()) + ", revoked"
+		}
 	}
 	return l
 }
 
-// of returns the image's version label, or the digest's first digits if it has none.
+// of returns the image's version label, or the digest's first digits if it has none, and whether it is revoked.
 func (l labels) of(d slipway.Digest) string { return cmp.Or(l[d], d.Short()) }
 
 // withDigest returns a version label with the digest's first digits, or these alone.

@@ -96,12 +96,15 @@ func still() http.Handler {
 		Deployment: &deployment,
 	}
 	event := slipway.Event{Seq: 9, Time: time.Now(), Kind: slipway.DeploymentFinished, Message: "rolled back", Application: "hello", Deployment: "d-7"}
+	statuses, channel := gallery(images)
 	items := func(v any) any { return map[string]any{"items": v} }
 	mux := http.NewServeMux()
 	for path, answer := range map[string]any{
 		"GET /healthz":                map[string]any{"ready": true},
 		"GET /v1/applications/hello":  spec,
 		"GET /v1/images":              items(images),
+		"GET /v1/catalog":             items(statuses),
+		"GET /v1/channels":            items([]slipway.Channel{channel}),
 		"GET /v1/images/hello/v1":     images[2],
 		"GET /v1/images/hello/v2":     images[1],
 		"GET /v1/images/hello/v3":     images[0],
@@ -118,6 +121,21 @@ func still() http.Handler {
 		"POST /v1/rollbacks":          slipway.Errorf(slipway.Refused, "cannot roll back: there is nothing to roll back to"),
 		"GET /":                       slipway.Errorf(slipway.NotFound, "cannot find it"),
 		"POST /v1/abort/{id}":         slipway.Errorf(slipway.NotFound, "cannot find it"),
+
+		"GET /v1/images/hello/v2/status":        statuses[1],
+		"GET /v1/images/hello/stable/status":    statuses[1],
+		"GET /v1/images/hello/v2/ancestry":      family(),
+		"GET /v1/images/hello/v2/diff":          difference(images[1], images[0]),
+		"GET /v1/images/hello/v3/diff":          slipway.ImageDiff{Old: slipway.DiffSide{Application: "hello", Version: "v3"}, New: slipway.DiffSide{Application: "hello", Version: "v3"}},
+		"PUT /v1/images/hello/v2/revocation":    statuses[1],
+		"PUT /v1/images/hello/v3/revocation":    statuses[0],
+		"DELETE /v1/images/hello/v2/revocation": statuses[1],
+		"PUT /v1/channels/hello/stable":         channel,
+		"PUT /v1/channels/hello/beta":           slipway.Errorf(slipway.NotFound, "cannot find channel"),
+		"PUT /v1/channels/hello/other":          slipway.Errorf(slipway.Conflict, "cannot move channel other of hello: it names image 1, not 2"),
+		"DELETE /v1/channels/hello/stable":      nil,
+		"DELETE /v1/channels/hello/beta":        slipway.Errorf(slipway.NotFound, "cannot find channel"),
+		"POST /v1/prunes":                       pruned(images),
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			switch v := answer.(type) {
@@ -134,4 +152,72 @@ func still() http.Handler {
 		})
 	}
 	return mux
+}
+
+// gallery is what slipwayd says of the images v3, v2 and one without a label, and the channel that names v2.
+func gallery(images []slipway.Image) ([]slipway.ImageStatus, slipway.Channel) {
+	prod := slipway.Cluster{Application: "hello", Environment: "prod"}
+	channel := slipway.Channel{Application: "hello", Name: "stable", Image: images[1].Digest, Previous: images[2].Digest, Moved: time.Now().Add(-time.Hour), By: "ann"}
+	v2 := images[1]
+	v2.Base = &slipway.Base{From: "image:base", Application: "base", Version: "1", Layers: 1}
+	v2.Service = slipway.Service{Command: []string{"/hello", "-x"}, User: "www", Port: 8080}
+	v2.Source = &slipway.Source{Repository: "https://example.com/hello", Commit: "abc", Branch: "main", Dirty: true}
+	v2.Revoked = &slipway.Revocation{At: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), Reason: "CVE-2026-1", By: "bob"}
+	return []slipway.ImageStatus{
+		{Image: images[0]},
+		{
+			Image: v2, Channels: []slipway.Channel{channel}, Parent: &slipway.Outdated{Message: "parent is outdated: base is now 2"}, Children: 1,
+			Uses: []slipway.ImageUse{{Instances: []string{"i-9"}}, {Cluster: &prod, Group: "hello-prod-v002", Serving: true, Instances: []string{"i-2", "i-3"}}},
+		},
+		{Image: images[2]},
+	}, channel
+}
+
+// family is an image between what it is built on and what is built on it.
+func family() slipway.Ancestry {
+	relative := func(depth int, application, version string) slipway.Relative {
+		return slipway.Relative{Application: application, Version: version, Digest: slipway.DigestOf([]byte(application + version)), State: slipway.ImageReady, Depth: depth}
+	}
+	base, shop, old, blog := relative(-1, "base", "1"), relative(1, "shop", "2"), relative(1, "shop", "1"), relative(2, "blog", "1")
+	base.Channels = []string{"stable"}
+	shop.Revoked = &slipway.Revocation{At: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), Reason: "broken"}
+	old.Parent = &slipway.Outdated{Message: "parent is outdated: hello is now v2"}
+	blog.State = slipway.ImageFailed
+	return slipway.Ancestry{
+		Ancestors: []slipway.Relative{{From: "debian:bookworm", Depth: -2}, base}, Image: relative(0, "hello", "v2"),
+		Descendants: []slipway.Relative{shop, blog, old},
+	}
+}
+
+func difference(older, newer slipway.Image) slipway.ImageDiff {
+	state := func(mode string, size int64) *slipway.FileState {
+		return &slipway.FileState{Type: "file", Mode: mode, Size: size}
+	}
+	return slipway.ImageDiff{
+		Old: slipway.DiffSide{Application: "hello", Version: "v2", Digest: older.Digest, Size: 6_000_000},
+		New: slipway.DiffSide{Application: "hello", Version: "v3", Digest: newer.Digest, Size: 6_200_000},
+		Layers: []slipway.LayerDiff{
+			{Kind: slipway.DiffRemoved, Step: "copy hello", Size: 6_000_000, Digest: older.Digest}, {Kind: slipway.DiffSame, Step: "debian bookworm", Size: 90_000_000},
+			{Kind: slipway.DiffAdded, Step: "copy hello", Size: 6_200_000, Digest: newer.Digest},
+		},
+		Packages: []slipway.PackageDiff{{Kind: slipway.DiffAdded, Name: "curl", New: "7.88"}, {Kind: slipway.DiffChanged, Name: "nginx", Old: "1.22", New: "1.23"}, {Kind: slipway.DiffRemoved, Name: "perl", Old: "5.36"}},
+		Files: []slipway.FileDiff{
+			{Kind: slipway.DiffChanged, Path: "/etc/motd", Old: state("0644", 4), New: state("0600", 4), What: []string{"content", "mode"}, Text: "--- a/etc/motd\n+++ b/etc/motd\n@@ -1 +1 @@\n-one\n+two\n"},
+			{Kind: slipway.DiffRemoved, Path: "/gone", Old: state("0644", 4)},
+			{Kind: slipway.DiffAdded, Path: "/link", New: &slipway.FileState{Type: "symlink", Mode: "0777", Target: "hello"}},
+		},
+		Service:      []slipway.Change{{Input: "port", Old: "80", New: "8080"}, {Input: "env.LOG", New: "info"}},
+		Environments: []slipway.Change{{Input: "prod.size.desired", Old: "2"}},
+	}
+}
+
+func pruned(images []slipway.Image) slipway.Pruned {
+	p := slipway.Pruned{DryRun: true, Freed: 12_000_000}
+	for n, i := range images {
+		p.Images = append(p.Images, slipway.PrunedImage{
+			Application: "hello", Version: i.Version, Digest: i.Digest, State: i.State, Created: i.Created, Size: i.Size(), Removed: n == 2,
+			Reasons: []string{[]string{"it is younger than 1 day", "channel stable names it", "it is not among the newest 1"}[n]},
+		})
+	}
+	return p
 }
