@@ -20,6 +20,7 @@ type Config struct {
 	Blobs    slipway.Blobs
 	Operator slipway.Operator
 	Catalog  slipway.Catalog
+	Exchange Exchange
 	Secrets  slipway.SecretStore
 	Provider slipway.Provider
 	Pools    Pools
@@ -103,6 +104,8 @@ func (a *api) routes() []route {
 		{"GET", "/v1/images/{application}/{ref}/diff", read, "diffImages", "Compare two images", "Packages, files, service, environments and layers, from the image of the path to that of the query.", get(a.diffImages)},
 		{"PUT", "/v1/images/{application}/{ref}/revocation", write, "revokeImage", "Revoke an image", "It cannot be launched from then on: not deployed, not rolled back to, not tried, not built on. What runs of it is left alone, replaced when it dies, and listed in the answer.", change(a.revokeImage)},
 		{"DELETE", "/v1/images/{application}/{ref}/revocation", write, "reinstateImage", "Lift an image's revocation", "Changes nothing if there is none.", change(a.reinstateImage)},
+		{"POST", "/v1/images/{application}/{ref}/pushes", write, "pushImage", "Send an image to a registry", "With all documents about it, and only what the registry does not have. The answer is how far it is, one JSON object a line; the last has the image, or an error. Ends when the client goes away, and goes on where it was when it is done again.", exchange(a.pushImage)},
+		{"POST", "/v1/pulls", write, "pullImage", "Take an image from a registry", "Registers an image that was pushed, once all of it is here and verified. The answer is as that of pushImage.", exchange(a.pullImage)},
 		{"GET", "/v1/catalog", read, "listImageStatuses", "List images and what has to do with them now", "Newest first.", get(a.listImageStatuses)},
 		{"POST", "/v1/prunes", write, "pruneImages", "Remove images that nothing needs", "Without keep and days each application's own retention decides; one that has none loses nothing. The answer says of every image why it stays or goes.", change(a.pruneImages)},
 		{"GET", "/v1/channels", read, "listChannels", "List channels", "", get(a.listChannels)},

@@ -8,7 +8,7 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
-func (a *api) getImageStatus(ctx context.Context, in *imageInput) (*output[slipway.ImageStatus], error) {
+func (a *api) getImageStatus(ctx context.Context, in *ImageInput) (*output[slipway.ImageStatus], error) {
 	return found(a.Catalog.Status(ctx, in.Application, in.Ref))
 }
 
@@ -16,12 +16,12 @@ func (a *api) listImageStatuses(ctx context.Context, in *imagesInput) (*listOutp
 	return listed(a.Catalog.Statuses(ctx, in.Application))
 }
 
-func (a *api) getAncestry(ctx context.Context, in *imageInput) (*output[slipway.Ancestry], error) {
+func (a *api) getAncestry(ctx context.Context, in *ImageInput) (*output[slipway.Ancestry], error) {
 	return found(a.Catalog.Ancestry(ctx, in.Application, in.Ref))
 }
 
 type diffInput struct {
-	imageInput
+	ImageInput
 	With string `query:"with" doc:"APPLICATION[@REF] of the newer image. Without APPLICATION it is of the same; without both it is the newest ready one." example:"hello@v2"`
 }
 
@@ -39,7 +39,7 @@ func (a *api) diffImages(ctx context.Context, in *diffInput) (*output[slipway.Im
 }
 
 type revokeInput struct {
-	imageInput
+	ImageInput
 	Body struct {
 		Reason string `json:"reason" doc:"What is wrong with the image. Whoever wants to launch it is told." example:"CVE-2026-1234 in libssl"`
 		By     string `json:"by,omitempty" doc:"Who revokes it."`
@@ -51,7 +51,7 @@ func (a *api) revokeImage(ctx context.Context, in *revokeInput) (*output[slipway
 }
 
 type reinstateInput struct {
-	imageInput
+	ImageInput
 	By string `query:"by" doc:"Who reinstates it."`
 }
 

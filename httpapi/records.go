@@ -57,11 +57,12 @@ func (a *api) listImages(ctx context.Context, in *imagesInput) (*listOutput[slip
 	return listed(a.Store.Images(ctx, in.Application))
 }
 
-type imageInput struct {
+// ImageInput names an image in a path. It is exported so that huma sees its fields where it is embedded.
+type ImageInput struct {
 	Application string `path:"application"`
 	Ref         string `path:"ref" doc:"A channel, a version label, a digest, at least six of its first digits, or latest."`
 }
 
-func (a *api) getImage(ctx context.Context, in *imageInput) (*output[slipway.Image], error) {
+func (a *api) getImage(ctx context.Context, in *ImageInput) (*output[slipway.Image], error) {
 	return found(a.Store.FindImage(ctx, in.Application, in.Ref))
 }

@@ -160,7 +160,9 @@ func run(ctx context.Context, o options) (err error) {
 	// Workflows: unfinished ones go on as soon as the worker polls.
 	parts := ship.Parts{
 		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Baker: baker, Bases: starts, Secrets: values, Log: o.log,
-		Diff: func(ctx context.Context, a, b slipway.Digest) ([]string, error) { return diff.Layers(ctx, images, a, b) },
+		Diff: func(ctx context.Context, a, b slipway.Digest) ([]string, error) {
+			return diff.Layers(ctx, images, a, b)
+		},
 	}
 	operator := ship.NewOperator(ship.Config{Parts: parts})
 	err = temporal.StartWorker(durable.TaskQueue, durable.WorkerOptions(o.log), func(r worker.Registry) {
@@ -174,8 +176,9 @@ func run(ctx context.Context, o options) (err error) {
 	}
 
 	// The API last: who can reach it can use it.
+	exchange := registry.NewExchange(registry.ExchangeConfig{Client: registries, Images: images, Store: store, Dir: o.path("cache/registry")})
 	api := httpapi.New(httpapi.Config{
-		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Secrets: values, Provider: machines, Pools: router, Log: o.log, Version: o.version,
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Secrets: values, Provider: machines, Pools: router, Log: o.log, Version: o.version,
 	})
 	return serve(ctx, o, api, listeners, started)
 }
