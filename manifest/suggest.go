@@ -22,6 +22,9 @@ func Suggestion(wrong string, known []string) string {
 	if best != "" {
 		return "did you mean " + strconv.Quote(best) + "?"
 	}
+	if len(known) == 0 {
+		return "there are none"
+	}
 	return "want one of " + strings.Join(known, ", ")
 }
 

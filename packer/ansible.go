@@ -37,7 +37,9 @@ func (t *translation) ansible(p provisioner) {
 		Command:       text{"ANSIBLE_FORCE_COLOR=1 PYTHONUNBUFFERED=1 ansible-playbook", p.at},
 		GalaxyCommand: text{"ansible-galaxy", p.at},
 	}
-	t.into(p.component, &s, manual{})
+	if !t.into(p.component, &s, manual{}) {
+		return
+	}
 	if s.PlaybookFile.given() == (len(s.PlaybookFiles) > 0) {
 		t.problems.add(p.at, "cannot run the ansible-local provisioner: want either playbook_file or playbook_files")
 		return
@@ -49,7 +51,7 @@ func (t *translation) ansible(p provisioner) {
 	for _, word := range append(s.ExtraArguments, s.Command, s.GalaxyCommand, s.StagingDirectory) {
 		t.secrets.plain(t.problems, word, "ansible-local's commands")
 	}
-	source := path.Join(contextRoot, p.name())
+	source := path.Join(contextRoot, p.name()+".files")
 	playbooks := t.playbooks(s, source)
 	inventory := t.inventory(s, source)
 	t.stage(s, source)
@@ -72,10 +74,10 @@ func (t *translation) ansible(p provisioner) {
 	}
 	var w script
 	w.begin(t.home)
-	w.line("bring() { mkdir -p %s && cp -R %s %s; }", quoted(staging), quoted(visible+"/"+source+"/."), quoted(staging))
-	w.attempt(strings.Join(commands, " &&\n"), clean, p.retries, nil)
+	bring := fmt.Sprintf("mkdir -p %s && cp -R %s %s", quoted(staging), quoted(visible+"/"+source+"/."), quoted(staging))
+	w.attempt(bring, strings.Join(commands, " &&\n"), clean, p.retries, nil)
 	l := slipway.RunLayer{
-		Script: source + ".run", Inputs: []string{source, sudoPath},
+		Script: path.Join(contextRoot, p.name()), Inputs: []string{source, sudoPath},
 		Network: true, Timeout: slipway.Duration(p.timeout),
 	}
 	t.context.add(l.Script, 0o755, w.Bytes())

@@ -71,7 +71,10 @@ func (d *dockerfile) environment(text string) string {
 		if !ok {
 			return fmt.Sprintf("cannot use ENV %s: want NAME=value", text)
 		}
-		d.env[name] = strings.TrimSpace(value)
+		d.env[name], _, ok = unquote(strings.TrimSpace(value), "")
+		if !ok {
+			return fmt.Sprintf("cannot use ENV %s: its quotes do not close", text)
+		}
 		return ""
 	}
 	for rest := text; rest != ""; {
@@ -79,7 +82,7 @@ func (d *dockerfile) environment(text string) string {
 		if !ok || strings.ContainsAny(name, " \"'") {
 			return fmt.Sprintf("cannot use ENV %s: want NAME=value, with values that have spaces in quotes", text)
 		}
-		value, left, ok := unquote(after)
+		value, left, ok := unquote(after, " ")
 		if !ok {
 			return fmt.Sprintf("cannot use ENV %s: its quotes do not close", text)
 		}
@@ -88,8 +91,8 @@ func (d *dockerfile) environment(text string) string {
 	return ""
 }
 
-// unquote takes one word of a Dockerfile off text.
-func unquote(text string) (word, rest string, ok bool) {
+// unquote takes one word of a Dockerfile off text, which ends where one of the letters of end stands outside of quotes.
+func unquote(text, end string) (word, rest string, ok bool) {
 	var b strings.Builder
 	var quote byte
 	for i := 0; i < len(text); i++ {
@@ -102,7 +105,7 @@ func unquote(text string) (word, rest string, ok bool) {
 			quote = 0
 		case quote == 0 && (c == '"' || c == '\''):
 			quote = c
-		case quote == 0 && c == ' ':
+		case quote == 0 && strings.IndexByte(end, c) >= 0:
 			return b.String(), strings.TrimSpace(text[i:]), true
 		default:
 			b.WriteByte(c)

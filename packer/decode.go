@@ -35,8 +35,9 @@ type decoder struct {
 	notes    *[]string
 }
 
-// into fills *target, a struct, from the settings of c, and says which of them cannot be used.
-func (d decoder) into(c component, target any, m manual) {
+// into fills *target, a struct, from the settings of c, and says which of them cannot be used. It reports whether all can.
+func (d decoder) into(c component, target any, m manual) bool {
+	before := len(*d.problems)
 	v := reflect.ValueOf(target).Elem()
 	fields := map[string]reflect.StructField{}
 	for f := range v.Type().Fields() {
@@ -60,6 +61,7 @@ func (d decoder) into(c component, target any, m manual) {
 			d.problems.add(s.at, "cannot use %q of %s: it is not supported; %s", s.name, c, manifest.Suggestion(s.name, slices.Sorted(maps.Keys(fields))))
 		}
 	}
+	return len(*d.problems) == before
 }
 
 func (d decoder) note(at place, format string, args ...any) {
@@ -69,7 +71,8 @@ func (d decoder) note(at place, format string, args ...any) {
 	}
 }
 
-// value puts s into v, as loosely as Packer does: one value is a list of one, and text that reads as a number or a truth is one.
+// value puts s into v, as loosely as Packer does: text is a list of what is between its commas, another value a list of one, and text
+// that reads as a number or a truth is one.
 func (d decoder) value(s setting, v reflect.Value, raw bool) {
 	switch v.Type() {
 	case reflect.TypeFor[text]():
@@ -137,8 +140,15 @@ func (d decoder) duration(s setting) time.Duration {
 }
 
 func (d decoder) list(s setting, v reflect.Value, raw bool) {
-	items, ok := s.value.([]setting)
-	if !ok {
+	var items []setting
+	switch value := s.value.(type) {
+	case []setting:
+		items = value
+	case string:
+		for _, part := range strings.Split(value, ",") {
+			items = append(items, setting{s.at, part})
+		}
+	default:
 		items = []setting{s}
 	}
 	for _, item := range items {

@@ -57,7 +57,9 @@ var dockerManual = manual{
 func (t *translation) docker() {
 	c := t.draft.builder
 	var s dockerSettings
-	t.into(c, &s, dockerManual)
+	if !t.into(c, &s, dockerManual) {
+		return
+	}
 	ways := 0
 	for _, is := range []bool{s.Commit, s.Discard, s.ExportPath.given()} {
 		if is {

@@ -19,7 +19,9 @@ func (t *translation) file(p provisioner) {
 		Direction   text    `packer:"direction"`
 		Generated   bool    `packer:"generated"`
 	}
-	t.into(p.component, &s, manual{})
+	if !t.into(p.component, &s, manual{}) {
+		return
+	}
 	switch {
 	case s.Direction.string != "" && s.Direction.string != "upload":
 		t.problems.add(s.Direction.at, "cannot use direction = %q of the file provisioner: nothing is taken out of an image; want upload", s.Direction.string)

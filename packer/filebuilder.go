@@ -26,7 +26,9 @@ func (t *translation) fileBuilder() {
 		Source  text    `packer:"source"`
 		Target  text    `packer:"target"`
 	}
-	t.into(c, &s, manual{})
+	if !t.into(c, &s, manual{}) {
+		return
+	}
 	t.Build.File = &File{target: s.Target, path: absolute(t.Dir, s.Target.string)}
 	switch {
 	case s.Target.string == "":

@@ -234,7 +234,7 @@ func (t *hclTemplate) setting(expr hclsyntax.Expression, v cty.Value) setting {
 		inner, err := m.Path.Apply(v)
 		for mark := range m.Marks {
 			name, _ := mark.(sensitiveMark)
-			if err == nil && inner.Type() == cty.String && !inner.IsNull() && (inner.AsString() == "" || slices.Contains(t.secrets.in(inner.AsString()), string(name))) {
+			if err == nil && inner.Type() == cty.String && !inner.IsNull() && slices.Contains(t.secrets.in(inner.AsString()), string(name)) {
 				continue
 			}
 			t.problems.add(where, "cannot use it: %s", errWhole)

@@ -196,6 +196,9 @@ func (t *hclTemplate) hidden(name string, value cty.Value, where place) cty.Valu
 		t.problems.add(where, "cannot keep %q secret: it is no text", name)
 		return cty.NilVal
 	}
+	if value.AsString() == "" {
+		return value // there is nothing to hide
+	}
 	return cty.StringVal(t.secrets.mark(name, value.AsString())).Mark(sensitiveMark(name))
 }
 

@@ -143,7 +143,11 @@ func (s *scope) render(t text, data map[string]string) (string, error) {
 	var out strings.Builder
 	if err := tmpl.Execute(&limited{b: &out}, data); err != nil {
 		var u unavailable
-		if errors.As(err, &u) {
+		var placed *slipway.Error
+		switch {
+		case errors.As(err, &placed): // of a variable that it uses
+			return "", placed
+		case errors.As(err, &u):
 			return fail("%s", u)
 		}
 		message := err.Error()

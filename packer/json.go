@@ -117,16 +117,11 @@ func (r *jsonReader) fail(at place, format string, args ...any) error {
 
 // syntax says where the decoder found something that is no JSON.
 func (r *jsonReader) syntax(err error) error {
-	at := r.line.at(r.name, len(r.data))
 	var wrong *json.SyntaxError
 	if errors.As(err, &wrong) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		at = r.next()
-		if offset := int(wrong.Offset); offset > 0 && offset < len(r.data) {
-			at = r.line.at(r.name, offset-1)
-		}
-		return r.fail(at, "cannot read it as JSON: %s", wrong.Error())
+		return r.fail(r.next(), "cannot read it as JSON: %s", wrong.Error())
 	}
-	return r.fail(at, "cannot read it as JSON: it ends in the middle")
+	return r.fail(r.line.at(r.name, len(r.data)), "cannot read it as JSON: it ends in the middle")
 }
 
 // lines finds the line of an offset.

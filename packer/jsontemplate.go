@@ -19,7 +19,8 @@ type jsonTemplate struct {
 	values    map[string]string // of variables that were given one
 	sensitive []string
 	known     map[string]string // values as they were found
-	looking   []string          // variables whose defaults are being rendered
+	failed    map[string]error
+	looking   []string // variables whose defaults are being rendered
 }
 
 // rootKeys are what a template may have at its top. Keys that begin with an underscore are comments.
@@ -35,7 +36,7 @@ func (r *reader) json() ([]draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &jsonTemplate{reader: r, dir: filepath.Dir(absolute(r.Dir, r.Path)), values: map[string]string{}, known: map[string]string{}, variables: &object{}}
+	t := &jsonTemplate{reader: r, dir: filepath.Dir(absolute(r.Dir, r.Path)), values: map[string]string{}, known: map[string]string{}, failed: map[string]error{}, variables: &object{}}
 	root, ok := top.value.(*object)
 	if !ok {
 		t.problems.add(top.at, "cannot use %s as a template: want an object with builders", top.kind())
@@ -168,6 +169,9 @@ func (t *jsonTemplate) variable(name string) (string, error) {
 	if slices.Contains(t.looking, name) {
 		return "", unavailable("cannot use the variables " + strings.Join(append(t.looking, name), " → ") + ": each needs the next")
 	}
+	if err := t.failed[name]; err != nil {
+		return "", err
+	}
 	value, given := t.values[name]
 	if !given {
 		fallback, ok := scalar(f.setting)
@@ -180,6 +184,9 @@ func (t *jsonTemplate) variable(name string) (string, error) {
 		s.env = t.Env
 		var err error
 		if value, err = s.render(text{fallback, f.setting.at}, nil); err != nil {
+			for _, using := range t.looking { // all that led here
+				t.failed[using] = err
+			}
 			return "", err
 		}
 	}

@@ -11,11 +11,13 @@ func (t *translation) lxd() {
 		Image text `packer:"image"`
 	}
 	c := t.draft.builder
-	t.into(c, &s, manual{noted: map[string]string{
+	if !t.into(c, &s, manual{noted: map[string]string{
 		"container_name": noContainer, "init_sleep": "there is no machine to wait for", "command_wrapper": noContainer,
 		"launch_config": noContainer, "profile": noContainer, "virtual_machine": noContainer,
 		"output_image": "the image is called as the application is", "publish_properties": "the image is slipway's, not LXD's",
-	}})
+	}}) {
+		return
+	}
 	t.home = "/root"
 	if m := lxdImage.FindStringSubmatch(s.Image.string); m != nil {
 		t.image.From = fromImage("debian:" + m[1])
@@ -32,11 +34,13 @@ func (t *translation) lxc() {
 		Env        map[string]text `packer:"template_environment_vars"`
 	}
 	c := t.draft.builder
-	t.into(c, &s, manual{noted: map[string]string{
+	if !t.into(c, &s, manual{noted: map[string]string{
 		"config_file": noContainer, "container_name": noContainer, "command_wrapper": noContainer, "init_timeout": noContainer,
 		"create_options": noContainer, "start_options": noContainer, "attach_options": noContainer, "output_directory": "slipwayd keeps the image",
 		"target_runlevel": noContainer,
-	}})
+	}}) {
+		return
+	}
 	t.home = "/root"
 	options := map[string]string{}
 	for i := 0; i+1 < len(s.Parameters); i++ {

@@ -78,7 +78,9 @@ func (t *translation) provision(number int, c component) {
 			head.settings.set(*f)
 		}
 	}
-	t.into(head, &general, manual{})
+	if !t.into(head, &general, manual{}) {
+		return
+	}
 	if len(general.Only) > 0 && !t.named(general.Only) || t.named(general.Except) {
 		return
 	}
@@ -100,10 +102,9 @@ func (t *translation) provision(number int, c component) {
 	}
 	p := provisioner{component: c, number: number, retries: max(general.MaxRetries, 0), timeout: general.Timeout}
 	p.settings = t.overridden(c.settings.without(own...), general.Override)
-	if p.timeout == 0 {
+	if p.timeout *= time.Duration(p.retries + 1); p.timeout == 0 {
 		p.timeout = defaultTimeout
 	}
-	p.timeout *= time.Duration(p.retries + 1)
 	before := len(t.layers)
 	translate(t, p)
 	switch after := len(t.layers); after - before {

@@ -21,9 +21,16 @@ func (s *script) begin(home string) {
 	s.line("cd %s || exit 1", home)
 }
 
-// attempt runs command after the function bring, and again for as many retries until its exit status is one of valid, 0 if there are
-// none. It removes the files clean, quoted, after each.
-func (s *script) attempt(command, clean string, retries int, valid []int) {
+// need ends the script if it is not shown one of the secrets: without it the command would run with nothing in its place.
+func (s *script) need(secrets []string) {
+	for _, name := range secrets {
+		s.line("[ -r /run/secrets/%s ] || { echo \"there is no secret %s\"; exit 1; }", name, name)
+	}
+}
+
+// attempt runs the shell command after bring, which puts there what that needs, and both again for as many retries until the exit
+// status is one of valid, 0 if there are none. It removes the files clean, quoted, each time.
+func (s *script) attempt(bring, command, clean string, retries int, valid []int) {
 	accepted := "0"
 	if len(valid) > 0 {
 		var all []string
@@ -32,6 +39,7 @@ func (s *script) attempt(command, clean string, retries int, valid []int) {
 		}
 		accepted = strings.Join(all, " | ")
 	}
+	s.line("bring() {\n\t%s\n}", bring)
 	s.line("left=%d", retries)
 	s.line("while :; do")
 	s.line("\tbring || exit 1")

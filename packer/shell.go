@@ -52,7 +52,9 @@ func (t *translation) shell(p provisioner) {
 		InlineShebang: text{"/bin/sh -e", p.at}, RemoteFolder: text{"/tmp", p.at},
 		EnvVarFormat: text{"%s='%s' ", p.at},
 	}
-	t.into(p.component, &s, shellManual)
+	if !t.into(p.component, &s, shellManual) {
+		return
+	}
 	t.waits(s)
 	given := 0
 	for _, is := range []bool{len(s.Inline) > 0, s.Script.given(), len(s.Scripts) > 0} {
@@ -79,8 +81,8 @@ func (t *translation) shell(p provisioner) {
 			continue
 		}
 		name := p.name() + "-" + fileName(script.string)
-		if len(scripts) > 1 {
-			name = fmt.Sprintf("%s.%d-%s", p.name(), i+1, fileName(script.string))
+		if slices.ContainsFunc(scripts[:i], func(s text) bool { return fileName(s.string) == fileName(script.string) }) {
+			name += fmt.Sprintf(".%d", i+1)
 		}
 		t.run(p, s, name, content, script.at)
 	}
@@ -122,10 +124,12 @@ func (t *translation) run(p provisioner, s shellSettings, name string, content [
 	}
 	env := t.variables(s)
 	data := map[string]string{"Path": remote, "Vars": env.flat(s.EnvVarFormat)}
-	source := path.Join(contextRoot, name)
+	source := path.Join(contextRoot, "scripts", name)
+	secrets := t.secrets.in(env.values()...)
 	var w script
 	w.begin(t.home)
-	w.line("bring() { cp %s %s && chmod 0755 %s; }", quoted(visible+"/"+source), quoted(remote), quoted(remote))
+	w.need(secrets)
+	bring := fmt.Sprintf("cp %s %s && chmod 0755 %s", quoted(visible+"/"+source), quoted(remote), quoted(remote))
 	clean := quoted(remote)
 	command := s.ExecuteCommand
 	if !command.given() {
@@ -134,7 +138,7 @@ func (t *translation) run(p provisioner, s shellSettings, name string, content [
 	if s.UseEnvVarFile {
 		file := path.Join(s.RemoteFolder.string, fmt.Sprintf("varfile_%d.sh", p.number))
 		data["EnvVarFile"] = file
-		w.line("printf '%%s' %s >%s && chmod 0600 %s", quoted(env.exports()), quoted(file), quoted(file))
+		bring += fmt.Sprintf(" &&\n\tprintf '%%s' %s >%s && chmod 0600 %s", quoted(env.exports()), quoted(file), quoted(file))
 		clean += " " + quoted(file)
 		if !s.ExecuteCommand.given() {
 			command.string = "chmod +x {{.Path}}; . {{.EnvVarFile}} && {{.Path}}"
@@ -150,10 +154,10 @@ func (t *translation) run(p provisioner, s shellSettings, name string, content [
 	if s.SkipClean {
 		clean = ""
 	}
-	w.attempt(rendered, clean, p.retries, s.ValidExitCodes)
+	w.attempt(bring, rendered, clean, p.retries, s.ValidExitCodes)
 	l := slipway.RunLayer{
-		Script: source + ".run", Inputs: []string{source, sudoPath},
-		Network: true, Timeout: slipway.Duration(p.timeout), Secrets: t.secrets.in(env.values()...),
+		Script: path.Join(contextRoot, name), Inputs: []string{source, sudoPath},
+		Network: true, Timeout: slipway.Duration(p.timeout), Secrets: secrets,
 	}
 	t.context.add(source, 0o755, content)
 	t.context.add(l.Script, 0o755, w.Bytes())
