@@ -306,7 +306,7 @@ func tinySystem(t *testing.T) string {
 		put(tar.Header{Typeflag: tar.TypeReg, Name: f, Mode: 0o644}, []byte(f))
 	}
 	libraries := map[string]bool{}
-	for _, name := range []string{"sh", "rm", "mkdir", "mkfifo", "chmod", "chown", "ln", "ls", "cat", "mv", "sleep", "touch", "id", "setcap", "env"} {
+	for _, name := range []string{"sh", "rm", "mkdir", "mkfifo", "chmod", "chown", "ln", "ls", "cat", "mv", "sleep", "touch", "id", "setcap", "env", "base64", "od", "tr", "sed"} {
 		program, err := exec.LookPath(name)
 		if err != nil {
 			continue // only setcap may be missing

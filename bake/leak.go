@@ -2,6 +2,7 @@ package bake
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -15,8 +16,8 @@ import (
 
 // leaks looks for secrets in files.
 type leaks struct {
-	whole    needles // as they are
-	unbroken needles // in encodings that programs break over lines
+	values    needles
+	encodings needles
 }
 
 // shortestLeak is how long an encoding must be to be looked for in files, bytes: shorter ones are there by chance.
@@ -25,24 +26,41 @@ const shortestLeak = 6
 func newLeaks(all []secret) *leaks {
 	l := &leaks{}
 	for _, s := range all {
-		for _, f := range formsOf(s.value) {
-			if f.breaks && len(f.text) < shortestLeak {
-				continue
-			}
-			l.whole.add(s.name, f.text)
-			if f.breaks {
-				l.unbroken.add(s.name, f.text)
+		for _, v := range plainForms(s.value) {
+			l.values.add(s.name, v)
+		}
+		for _, e := range encodings(s.value) {
+			if len(e) >= shortestLeak {
+				l.encodings.add(s.name, e)
 			}
 		}
 	}
 	return l
 }
 
+// reach returns how long what is looked for may be in a file, bytes.
+func (l *leaks) reach() int { return max(l.encodings.longest, longestEscape*(l.values.longest+1)) }
+
+// find returns the name of a secret in text, "" if there is none.
+func (l *leaks) find(text []byte) string {
+	for _, n := range []*needles{&l.values, &l.encodings} {
+		if f, ok := n.find(text, 0); ok {
+			return f.name
+		}
+	}
+	for _, v := range unescaped(text) {
+		if f, ok := l.values.find(v.text, 0); ok {
+			return f.name
+		}
+	}
+	return ""
+}
+
 // below returns the first file, directory or link in the directory root that has a secret in its content, name, target or extended
 // attributes, and the name of that secret; "" if there is none. What skip selects is not looked at. What is compressed or encrypted is
 // not seen through.
 func (l *leaks) below(ctx context.Context, root string, skip func(p string) bool) (p, name string, err error) {
-	buffer := make([]byte, 1<<20+l.whole.longest)
+	buffer := make([]byte, 1<<20+l.reach())
 	err = filepath.WalkDir(root, func(file string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -67,8 +85,7 @@ func (l *leaks) below(ctx context.Context, root string, skip func(p string) bool
 			return err
 		}
 		for _, text := range append(texts, attributes...) {
-			if f, ok := l.whole.find([]byte(text), 0); ok {
-				name = f.name
+			if name = l.find([]byte(text)); name != "" {
 				return fs.SkipAll
 			}
 		}
@@ -108,7 +125,7 @@ func (l *leaks) in(ctx context.Context, file string, buffer []byte) (string, err
 		if err != nil {
 			return "", err
 		}
-		name, err := s.find(ctx, io.NewSectionReader(f, at, hole-at))
+		name, err := s.in(ctx, io.NewSectionReader(f, at, hole-at))
 		if err != nil || name != "" {
 			return name, err
 		}
@@ -123,8 +140,8 @@ type stream struct {
 	unbroken []byte // the end of the text without its line breaks
 }
 
-// find returns the name of a secret in what r yields, "" if there is none.
-func (s *stream) find(ctx context.Context, r io.Reader) (string, error) {
+// in returns the name of a secret in what r yields, "" if there is none.
+func (s *stream) in(ctx context.Context, r io.Reader) (string, error) {
 	s.unbroken = s.unbroken[:0]
 	kept := 0 // the end of what came before, at the start of the buffer
 	for {
@@ -133,10 +150,7 @@ func (s *stream) find(ctx context.Context, r io.Reader) (string, error) {
 		}
 		n, err := io.ReadFull(r, s.buffer[kept:])
 		text := s.buffer[:kept+n]
-		if f, ok := s.whole.find(text, 0); ok {
-			return f.name, nil
-		}
-		if name := s.findBroken(text[kept:]); name != "" {
+		if name := cmp.Or(s.leaks.find(text), s.findBroken(text[kept:])); name != "" {
 			return name, nil
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -145,7 +159,7 @@ func (s *stream) find(ctx context.Context, r io.Reader) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		kept = copy(s.buffer, text[len(text)-min(len(text), s.whole.longest):])
+		kept = copy(s.buffer, text[len(text)-min(len(text), s.reach()):])
 	}
 }
 
@@ -154,10 +168,10 @@ func (s *stream) findBroken(text []byte) string {
 	for line := range bytes.SplitAfterSeq(text, []byte("\n")) {
 		s.unbroken = append(s.unbroken, bytes.TrimRight(line, "\r\n")...)
 	}
-	if f, ok := s.leaks.unbroken.find(s.unbroken, 0); ok {
+	if f, ok := s.encodings.find(s.unbroken, 0); ok {
 		return f.name
 	}
-	s.unbroken = s.unbroken[:copy(s.unbroken, s.unbroken[len(s.unbroken)-min(len(s.unbroken), s.leaks.unbroken.longest):])]
+	s.unbroken = s.unbroken[:copy(s.unbroken, s.unbroken[len(s.unbroken)-min(len(s.unbroken), s.encodings.longest):])]
 	return ""
 }
 

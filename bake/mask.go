@@ -4,13 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf16"
 )
 
 // secret is a value that nothing but a script may see.
@@ -22,8 +17,9 @@ type secret struct {
 // mask hides secrets in what a script prints: as they are, and in the forms that programs print them in. It is not for use by several
 // goroutines.
 type mask struct {
-	needles needles
-	rest    []byte // of an encoding that went on at the end of the last line
+	needles needles // values and encodings of them
+	values  needles // values alone, for what was escaped
+	rest    []byte  // of an encoding that went on at the end of the last line
 }
 
 // hidden stands for what is hidden.
@@ -36,12 +32,14 @@ func newMask(all []secret) *mask {
 	}
 	m := &mask{}
 	for _, s := range all {
-		for _, f := range formsOf(s.value) {
+		for _, v := range plainForms(s.value) {
+			m.values.add(s.name, v)
 			// What is printed is looked at without its control characters.
-			m.needles.add(s.name, []byte(printable(f.text)))
-			if f.breaks {
-				m.needles.addPieces(s.name, f.text)
-			}
+			m.needles.add(s.name, []byte(printable(v)))
+		}
+		for _, e := range encodings(s.value) {
+			m.needles.add(s.name, e)
+			m.needles.addPieces(s.name, e)
 		}
 		if lines := bytes.Split(bytes.TrimSpace(s.value), []byte("\n")); len(lines) > 1 {
 			for _, line := range lines {
@@ -54,18 +52,21 @@ func newMask(all []secret) *mask {
 	return m
 }
 
-// overlap is how far before the end of a long secret the next one is looked for, bytes.
-const overlap = 64
-
-// shortestLine is how long a line of a secret of several lines must be to be hidden by itself, bytes: a brace is no secret.
-const shortestLine = 8
+const (
+	// overlap is how far before the end of a long secret the next one is looked for, bytes.
+	overlap = 64
+	// shortestLine is how long a line of a secret of several lines must be to be hidden by itself, bytes: a brace is no secret.
+	shortestLine = 8
+	// shortestRest is how much of the rest of an encoding must be at the start of a line to be taken for it, unless it is all there is.
+	shortestRest = 4
+)
 
 // reach returns how much more than a line has to be seen to find what begins in it, bytes.
 func (m *mask) reach() int {
 	if m == nil {
 		return 0
 	}
-	return m.needles.longest
+	return max(m.needles.longest, longestEscape*m.values.longest)
 }
 
 // spans returns where in a line secrets are: from, to, in order and apart from each other. Lines have to come in the order in which they
@@ -76,29 +77,40 @@ func (m *mask) spans(line string) [][2]int {
 	}
 	text := []byte(line)
 	var all [][2]int
-	if n := min(len(m.rest), len(text)); n > 0 && bytes.Equal(m.rest[:n], text[:n]) {
+	if n := common(m.rest, text); n > 0 && (n >= shortestRest || n == len(m.rest) || n == len(text)) {
 		all = append(all, [2]int{0, n})
 		m.rest = m.rest[n:]
 	} else {
 		m.rest = nil
 	}
-	for at := 0; ; {
-		found, ok := m.needles.find(text, at)
-		if !ok {
-			break
+	m.needles.each(text, func(f found) {
+		all = append(all, [2]int{f.from, f.to})
+		if f.to == len(text) {
+			m.rest = f.rest
 		}
-		if found.to == len(text) {
-			m.rest = found.rest
-		}
-		if last := len(all) - 1; last >= 0 && found.from <= all[last][1] {
-			all[last][1] = max(all[last][1], found.to)
-		} else {
-			all = append(all, [2]int{found.from, found.to})
-		}
-		// Another may begin within this one, but who repeats a long one is not followed through all of it again.
-		at = max(found.at+1, found.to-overlap)
+	})
+	for _, v := range unescaped(text) {
+		m.values.each(v.text, func(f found) { all = append(all, [2]int{v.at(f.from), v.at(f.to)}) })
 	}
-	return all
+	slices.SortFunc(all, func(a, b [2]int) int { return a[0] - b[0] })
+	apart := all[:0]
+	for _, s := range all {
+		if last := len(apart) - 1; last >= 0 && s[0] <= apart[last][1] {
+			apart[last][1] = max(apart[last][1], s[1])
+		} else {
+			apart = append(apart, s)
+		}
+	}
+	return apart
+}
+
+// common returns how many bytes a and b begin with that are the same.
+func common(a, b []byte) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // hide returns a line with its spans hidden.
@@ -117,93 +129,30 @@ func hide(line string, spans [][2]int) string {
 	return b.String()
 }
 
-// form is a way to write a value.
-type form struct {
-	text   []byte
-	breaks bool // programs break it over lines anywhere
+// plainForms returns a value as it is, without the blanks around it, and both as forms of web pages have them.
+func plainForms(value []byte) [][]byte {
+	var all [][]byte
+	for _, v := range [][]byte{value, bytes.TrimSpace(value)} {
+		all = append(all, v, bytes.ReplaceAll(v, []byte(" "), []byte("+")))
+	}
+	return distinct(all)
 }
 
-// formsOf returns the ways to write a value: as it is, with and without the blanks around it; escaped for a URL, for JSON; in hexadecimal
-// digits; and in base64, alone or as a part of something longer, which has three forms.
-func formsOf(value []byte) []form {
-	var all []form
-	add := func(breaks bool, texts ...string) {
-		for _, t := range texts {
-			if len(t) >= shortestNeedle && !slices.ContainsFunc(all, func(f form) bool { return string(f.text) == t }) {
-				all = append(all, form{[]byte(t), breaks})
-			}
-		}
-	}
-	values := []string{string(value)}
-	if trimmed := string(bytes.TrimSpace(value)); trimmed != values[0] {
-		values = append(values, trimmed)
-	}
-	for _, v := range values {
-		add(false, v)
-		add(false, urlForms(v)...)
-		add(false, jsonForms(v)...)
-	}
-	// What is around a value in base64 or hexadecimal digits makes no difference to the value's own digits.
-	inner := []byte(values[len(values)-1])
-	digits := hex.EncodeToString(inner)
-	add(true, digits, strings.ToUpper(digits))
+// encodings returns a value without the blanks around it in hexadecimal digits, and in base64, alone or as a part of something longer,
+// which has three forms. They are the value's own digits: those that depend on what is around are left off.
+func encodings(value []byte) [][]byte {
+	value = bytes.TrimSpace(value)
+	digits := []byte(hex.EncodeToString(value))
+	all := [][]byte{digits, bytes.ToUpper(digits)}
 	for shift := range 3 {
-		whole := base64.StdEncoding.EncodeToString(append(make([]byte, shift), inner...))
-		own := whole[(8*shift+5)/6 : 8*(shift+len(inner))/6] // the digits that have bits of the value alone
-		add(true, own, strings.NewReplacer("+", "-", "/", "_").Replace(own))
+		whole := base64.StdEncoding.EncodeToString(append(make([]byte, shift), value...))
+		own := whole[(8*shift+5)/6 : 8*(shift+len(value))/6]
+		all = append(all, []byte(own), []byte(strings.NewReplacer("+", "-", "/", "_").Replace(own)))
 	}
-	return all
+	return distinct(all)
 }
 
-// percent is an escape in a URL.
-var percent = regexp.MustCompile(`%[0-9A-F]{2}`)
-
-// urlForms returns how programs escape a value for a URL. They differ in what they think needs no escape, and in the case of its digits.
-func urlForms(v string) []string {
-	var all []string
-	for _, plain := range []string{"-_.~", "-_.~/", "-_.!~*'()"} {
-		var b strings.Builder
-		for _, c := range []byte(v) {
-			if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(plain, c) >= 0 {
-				b.WriteByte(c)
-			} else {
-				fmt.Fprintf(&b, "%%%02X", c)
-			}
-		}
-		all = append(all, b.String())
-	}
-	all = append(all, url.QueryEscape(v), url.PathEscape(v))
-	for _, f := range slices.Clone(all) {
-		all = append(all, percent.ReplaceAllStringFunc(f, strings.ToLower))
-	}
-	return all
-}
-
-// jsonForms returns how programs escape a value for JSON, without the quotes.
-func jsonForms(v string) []string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return nil
-	}
-	html := string(text[1 : len(text)-1])
-	plain := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(html)
-	ascii := asciiJSON(plain)
-	return []string{html, plain, strings.ReplaceAll(plain, "/", `\/`), ascii, strings.ReplaceAll(ascii, "/", `\/`)}
-}
-
-// asciiJSON escapes what is not ASCII, as some programs do.
-func asciiJSON(v string) string {
-	var b strings.Builder
-	for _, r := range v {
-		switch {
-		case r < 0x80:
-			b.WriteRune(r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		}
-	}
-	return b.String()
+func distinct(all [][]byte) [][]byte {
+	slices.SortFunc(all, bytes.Compare)
+	return slices.CompactFunc(all, bytes.Equal)
 }

@@ -89,5 +89,17 @@ func (n *needles) find(text []byte, from int) (found, bool) {
 	return found{}, false
 }
 
+// each calls f for every needle in text. Of what lies in a long one, what is not near its end is left out.
+func (n *needles) each(text []byte, f func(found)) {
+	for at := 0; ; {
+		found, ok := n.find(text, at)
+		if !ok {
+			return
+		}
+		f(found)
+		at = max(found.at+1, found.to-overlap)
+	}
+}
+
 // hash returns 16 bits for the first four bytes of text.
 func hash(text []byte) uint32 { return binary.LittleEndian.Uint32(text) * 0x9E3779B1 >> 16 }
