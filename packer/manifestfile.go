@@ -32,7 +32,7 @@ type manifestList struct {
 type manifestBuild struct {
 	Name       string            `json:"name"`
 	Type       string            `json:"builder_type"`
-	Time       int64             `json:"build_time"`
+	Time       int64             `json:"build_time,omitempty"`
 	Files      []manifestEntry   `json:"files"`
 	ArtifactID string            `json:"artifact_id"`
 	Run        string            `json:"packer_run_uuid"`
