@@ -178,10 +178,15 @@ func TestSweep(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(b.dir, "cache/work/*")); len(left) == 0 {
 		t.Fatal("the killed process left nothing: the test shows nothing")
 	}
+	inMemory, err := filepath.Glob(filepath.Join(b.dir, "cache/work/*/secrets/t"))
+	if err != nil || len(inMemory) != 1 {
+		t.Fatalf("the killed process left the secrets %v, %v, want one: the test shows nothing", inMemory, err)
+	}
 	if err := b.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	b.wantNothingLeft()
+	b.wantNowhere(token)
 	if err := b.Sweep(t.Context()); err != nil {
 		t.Errorf("again: %v", err)
 	}
@@ -194,8 +199,8 @@ func TestBakeUntilKilled(t *testing.T) {
 		t.Skip("part of TestSweep")
 	}
 	b := openBakery(t, dir)
-	req := b.runLayer("echo begun; while :; do sleep 1000; done", nil)
-	_, err := b.Build(t.Context(), bake.Job{Request: req, Watch: watch(onLine(func(string) { fmt.Println("the script runs") }))})
+	req := b.runLayer("echo begun; while :; do sleep 1000; done", needs("t"))
+	_, err := b.Build(t.Context(), bake.Job{Request: req, Secrets: secretsOf(token), Watch: watch(onLine(func(string) { fmt.Println("the script runs") }))})
 	t.Fatal("the bake ended: ", err)
 }
 
