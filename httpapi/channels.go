@@ -10,13 +10,14 @@ func (a *api) listChannels(ctx context.Context, in *imagesInput) (*listOutput[sl
 	return listed(a.Store.Channels(ctx, in.Application))
 }
 
-type channelInput struct {
+// ChannelInput names a channel in a path. It is exported so that huma sees its fields where it is embedded.
+type ChannelInput struct {
 	Application string `path:"application"`
 	Channel     string `path:"channel"`
 }
 
 type moveChannelInput struct {
-	channelInput
+	ChannelInput
 	Body slipway.ChannelRequest
 }
 
@@ -25,7 +26,7 @@ func (a *api) moveChannel(ctx context.Context, in *moveChannelInput) (*output[sl
 }
 
 type deleteChannelInput struct {
-	channelInput
+	ChannelInput
 	By string `query:"by" doc:"Who removes it."`
 }
 
