@@ -67,8 +67,7 @@ func (b *blob) commit() error {
 	if err := b.ctx.Err(); err != nil {
 		return err
 	}
-	if b.isStored(d) {
-		b.discard()
+	if b.yield(d) {
 		return nil
 	}
 	if err := b.file.Chmod(0o444); err != nil {
@@ -83,17 +82,42 @@ func (b *blob) commit() error {
 	if err := b.file.Close(); err != nil {
 		return fail(err)
 	}
-	if err := os.Rename(name, b.store.BlobPath(d)); err != nil {
+	yielded, err := b.name(name, d)
+	if err != nil {
 		return fail(err)
 	}
-	b.file = nil
-	if err := b.store.vouch(d); err != nil {
-		return err
-	}
-	if !b.durable {
+	if yielded || !b.durable {
 		return nil
 	}
 	return b.store.syncBlobs()
+}
+
+// yield discards the blob if it is stored already.
+func (b *blob) yield(d slipway.Digest) bool {
+	b.store.uses.Lock()
+	defer b.store.uses.Unlock()
+	if !b.isStored(d) {
+		return false
+	}
+	b.store.noteUse(d)
+	b.discard()
+	return true
+}
+
+// name gives the file its name, unless another writer has just stored the same blob.
+func (b *blob) name(file string, d slipway.Digest) (yielded bool, err error) {
+	b.store.uses.Lock()
+	defer b.store.uses.Unlock()
+	if b.isStored(d) {
+		b.store.noteUse(d)
+		b.discard()
+		return true, nil
+	}
+	if err := os.Rename(file, b.store.BlobPath(d)); err != nil {
+		return false, err
+	}
+	b.file = nil
+	return false, b.store.vouch(d)
 }
 
 // isStored reports whether the blob is in the store, written or hashed by this process and as durable as it has to be.

@@ -71,6 +71,20 @@ func (x *index) remove(digests ...slipway.Digest) error {
 	return x.write(entries)
 }
 
+// digests returns what is listed.
+func (x *index) digests() (map[slipway.Digest]bool, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.read(); err != nil {
+		return nil, err
+	}
+	listed := make(map[slipway.Digest]bool, len(x.entries))
+	for _, e := range x.entries {
+		listed[e.digest] = true
+	}
+	return listed, nil
+}
+
 // find returns the manifest that is listed under a name, "" if none is.
 func (x *index) find(name string) (slipway.Digest, error) {
 	x.mu.Lock()

@@ -50,7 +50,7 @@ func (s *Store) WriteImage(ctx context.Context, image slipway.Image) (slipway.Di
 		if err := l.Digest.Validate(); err != nil {
 			return "", err
 		}
-		switch ok, err := s.has(l.Digest); {
+		switch ok, err := s.use(l.Digest); {
 		case err != nil:
 			return "", err
 		case !ok:
@@ -124,6 +124,9 @@ func (s *Store) putJSON(ctx context.Context, mediaType string, v any) (specs.Des
 // heals it.
 func (s *Store) putText(ctx context.Context, mediaType string, text []byte) (specs.Descriptor, error) {
 	desc := specs.Descriptor{MediaType: mediaType, Digest: digest.Digest(slipway.DigestOf(text)), Size: int64(len(text))}
+	if _, err := s.use(slipway.Digest(desc.Digest)); err != nil {
+		return desc, err
+	}
 	switch err := s.Check(ctx, slipway.Digest(desc.Digest)); slipway.CodeOf(err) {
 	case "":
 		return desc, nil

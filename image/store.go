@@ -32,6 +32,7 @@ import (
 type Store struct {
 	dir      string
 	verified sync.Map // slipway.Digest → stamp: blobs this process wrote or has hashed
+	uses     uses
 	index    index
 	amending sync.Mutex // held while the list of an image's documents is replaced
 }
@@ -82,7 +83,7 @@ func (s *Store) Missing(ctx context.Context, digests []slipway.Digest) ([]slipwa
 		if err := d.Validate(); err != nil {
 			return nil, err
 		}
-		if ok, err := s.has(d); err != nil {
+		if ok, err := s.promise(d); err != nil {
 			return nil, err
 		} else if !ok {
 			missing = append(missing, d)
@@ -96,7 +97,7 @@ func (s *Store) PutBlob(ctx context.Context, want slipway.Digest, size int64, r 
 	if err := want.Validate(); err != nil {
 		return err
 	}
-	if ok, err := s.has(want); err != nil || ok {
+	if ok, err := s.promise(want); err != nil || ok {
 		return err
 	}
 	if err := s.room("blob "+want.Short(), size); err != nil {
@@ -199,17 +200,6 @@ func (s *Store) openFile(d slipway.Digest) (*os.File, error) {
 		return nil, fmt.Errorf("open blob: %w", err)
 	}
 	return f, nil
-}
-
-func (s *Store) has(d slipway.Digest) (bool, error) {
-	_, err := os.Stat(s.BlobPath(d))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look for blob: %w", err)
-	}
-	return true, nil
 }
 
 func (s *Store) ingest() string { return filepath.Join(s.dir, "ingest") }

@@ -32,6 +32,8 @@ type Mounts struct {
 
 	mu     sync.Mutex
 	layers map[slipway.Digest]*layer
+
+	overlaying sync.RWMutex // held while layers become an overlay, so that none is unmounted meanwhile
 }
 
 // layer is what this process knows of one layer. Its lock makes verifying and mounting happen once.
@@ -46,6 +48,9 @@ type stamp struct {
 	size         int64
 	mtime, ctime unix.Timespec
 }
+
+// isFile reports whether both are states of one file.
+func (s stamp) isFile(other stamp) bool { return s.dev == other.dev && s.ino == other.ino }
 
 // New returns the mounts below dir, which must not be shared with another process. Nothing is touched until a layer is asked for.
 func New(dir string, blobs Blobs) *Mounts {
@@ -81,7 +86,7 @@ func (m *Mounts) Layer(ctx context.Context, digest slipway.Digest) (string, erro
 		if err := m.blobs.Verify(ctx, digest); err != nil {
 			return "", err
 		}
-		if mounted && l.verified != (stamp{}) {
+		if mounted && l.verified != (stamp{}) && !now.isFile(l.verified) {
 			// What is mounted is an earlier file. Overlays that use it keep it; new ones get the file that was verified.
 			if err := unmount(dir); err != nil {
 				return "", err
@@ -105,6 +110,8 @@ func (m *Mounts) Layer(ctx context.Context, digest slipway.Digest) (string, erro
 // target, upper and work where they are missing; upper and work must be on one filesystem, and used for nothing else before
 // or after: what is written is not synced to disk. Errors are those of [Mounts.Layer].
 func (m *Mounts) Overlay(ctx context.Context, target string, layers []slipway.Digest, upper, work string) error {
+	m.overlaying.RLock()
+	defer m.overlaying.RUnlock()
 	layers = distinct(layers)
 	lower := make([]string, len(layers))
 	group, gctx := errgroup.WithContext(ctx)
@@ -176,6 +183,8 @@ func (m *Mounts) Prune(keep func(slipway.Digest) bool) error {
 }
 
 func (m *Mounts) drop(digest slipway.Digest) error {
+	m.overlaying.Lock()
+	defer m.overlaying.Unlock()
 	l := m.layer(digest)
 	l.Lock()
 	defer l.Unlock()
