@@ -127,7 +127,7 @@ type server struct {
 	log *bytes.Buffer
 }
 
-func serve(t testing.TB) *server {
+func serve(t testing.TB, with ...func(*Config)) *server {
 	t.Helper()
 	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "slipway.db"))
 	if err != nil {
@@ -143,6 +143,9 @@ func serve(t testing.TB) *server {
 	s.Config = Config{
 		Store: store, Bus: bus, Blobs: &blobs{stored: map[slipway.Digest][]byte{}}, Operator: &operator{}, Provider: &provider{}, Pools: pools{},
 		Log: slog.New(slog.NewTextHandler(s.log, nil)), Version: "1.2.3",
+	}
+	for _, change := range with {
+		change(&s.Config)
 	}
 	h := httptest.NewServer(New(s.Config))
 	t.Cleanup(h.Close)
