@@ -12,7 +12,7 @@ import (
 // aptNoise matches the lines of apt-get and dpkg that only tell of progress.
 var aptNoise = regexp.MustCompile(`^(?:` + strings.Join([]string{
 	`(?:Get|Hit|Ign):\d+ `, `Fetched `, `Reading `, `\(Reading `, `Building dependency tree`,
-	`The following .*:$`, `(?:Suggested|Recommended) packages:$`, `  [a-z0-9]`, `\d+ upgraded, `, `After this operation, `,
+	`The following .*:$`, `(?:Suggested|Recommended) packages:$`, `  [a-z0-9]`, `\d+ upgraded, `, `Need to get `, `After this operation, `,
 	`Selecting previously unselected `, `Preparing to unpack `, `Unpacking `, `Processing triggers for `,
 	`debconf: delaying package configuration`,
 	`invoke-rc\.d: (?:could not determine current runlevel|policy-rc\.d denied)`, // an image has no runlevel, and policyScript says no

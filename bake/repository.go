@@ -10,10 +10,12 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/image"
 )
 
 // repository makes the directory dir a repository of Debian packages in apt's flat form: exactly those of a lock, whose blobs must be
@@ -43,7 +45,8 @@ func (b *Baker) repository(ctx context.Context, dir string, lock slipway.Lock) e
 		return err
 	}
 	packages := strings.Join(stanzas, "\n")
-	release := fmt.Sprintf("Description: what a layer is locked to\nSHA256:\n %s %d Packages\n", slipway.DigestOf([]byte(packages)).Hex(), len(packages))
+	release := fmt.Sprintf("Description: what a layer is locked to\nDate: %s\nSHA256:\n %s %d Packages\n",
+		time.Unix(image.Epoch, 0).UTC().Format(time.RFC1123), slipway.DigestOf([]byte(packages)).Hex(), len(packages))
 	return errors.Join(
 		os.WriteFile(filepath.Join(dir, "Packages"), []byte(packages), 0o644),
 		os.WriteFile(filepath.Join(dir, "Release"), []byte(release), 0o644))
