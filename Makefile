@@ -26,7 +26,7 @@ help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 .PHONY: build
-build: ## compile slipwayd, slipway, slipway-agent and the example programs into build/
+build: ## compile slipwayd, slipway, slipway-agent, slipway-probe and the example programs into build/
 	@mkdir -p build
 	go build -ldflags "-s -w -X main.version=$(VERSION)" -o build/ ./cmd/...
 	@$(MAKE) hello

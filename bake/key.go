@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/gossfile"
 )
 
 // builderVersion is part of every key. It changes whenever the same inputs would give another layer than before.
@@ -64,6 +65,7 @@ func (b *Baker) Key(job Job) slipway.Digest {
 		switch {
 		case t.Goss != "":
 			use(files.tree(t.Goss, ""))
+			use(gossfile.Family(req.Context, t.Goss), nil)
 		case t.Script != nil:
 			use(files.tree(t.Script.Directory, ""))
 		}

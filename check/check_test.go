@@ -206,7 +206,7 @@ func TestRun(t *testing.T) {
 		{"command hang", slipway.Test{Command: &slipway.CommandTest{Run: []string{"hang"}, Timeout: soon}}, hangs, "not done within 20ms"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			result := check.Run(t.Context(), &fake{exec: c.exec}, slipway.Instance{ID: "i-0", Address: host}, slipway.Service{Port: port}, c.test)
+			result := check.Runner{Provider: &fake{exec: c.exec}}.Run(t.Context(), slipway.Instance{ID: "i-0", Address: host}, slipway.Service{Port: port}, c.test)
 			if result.Name != c.name || result.Passed != (c.detail == "") || !strings.Contains(result.Detail, c.detail) {
 				t.Errorf("%+v, want %q", result, c.detail)
 			}
@@ -215,7 +215,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestRunWithoutAPort(t *testing.T) {
-	result := check.Run(t.Context(), &fake{}, slipway.Instance{Address: "127.0.0.1"}, slipway.Service{}, slipway.Test{TCP: &slipway.TCPTest{}})
+	result := check.Runner{Provider: &fake{}}.Run(t.Context(), slipway.Instance{Address: "127.0.0.1"}, slipway.Service{}, slipway.Test{TCP: &slipway.TCPTest{}})
 	if result.Passed || !strings.Contains(result.Detail, "no port") {
 		t.Errorf("%+v", result)
 	}

@@ -61,11 +61,12 @@ func (a *Activities) SmokeCheck(ctx context.Context, d slipway.Deployment) error
 	if err != nil {
 		return err
 	}
+	runner := check.Runner{Provider: a.Provider}
 	var g errgroup.Group
 	for _, instance := range group.Instances {
 		g.Go(func() error {
-			for _, test := range d.Environment.Checks {
-				if result := check.Run(ctx, a.Provider, instance, group.Service, test); !result.Passed {
+			for result := range runner.All(ctx, instance, group.Service, d.Environment.Checks) {
+				if !result.Passed {
 					return slipway.Errorf(slipway.Failed, "check %s failed on machine %s of %s: %s", result.Name, instance.ID, group.Name, result.Detail)
 				}
 			}

@@ -27,6 +27,7 @@ type need struct {
 	path  string
 	glob  bool // path is a pattern
 	file  bool // path must be a file
+	goss  bool // path must be a goss file, and what it includes is needed too
 }
 
 // Context lists the files a bake of the spec needs, sorted by path, with the digests of their contents. It never looks
@@ -41,6 +42,9 @@ func (m *Manifest) Context(ctx context.Context) ([]slipway.ContextEntry, error) 
 	c := collector{root: root, entries: map[string]slipway.ContextEntry{}}
 	var problems []error
 	for _, n := range m.needs() {
+		if n.goss {
+			problems = append(problems, c.goss(n.path, map[string]bool{}))
+		}
 		var e *slipway.Error
 		if err := c.need(n); errors.As(err, &e) {
 			problems = append(problems, e.At(m.at(n.place)))
@@ -93,7 +97,7 @@ func needs(spec slipway.Spec) []need {
 		place := fmt.Sprintf("image.tests[%d]", i)
 		switch {
 		case t.Goss != "":
-			all = append(all, need{place: place + ".goss", path: t.Goss, file: true})
+			all = append(all, need{place: place + ".goss", path: t.Goss, file: true, goss: true})
 		case t.Script != nil:
 			all = append(all, need{place: place + ".script.directory", path: t.Script.Directory})
 		}

@@ -56,8 +56,12 @@ func (a *Activities) TestImage(ctx context.Context, in BakeInput, image slipway.
 	case err != nil:
 		return slipway.TestReport{}, err
 	default:
-		for _, test := range tests {
-			result := check.Run(ctx, a.Provider, instance, image.Service, test)
+		req, err := a.request(ctx, in.Request)
+		if err != nil {
+			return slipway.TestReport{}, err
+		}
+		runner := check.Runner{Provider: a.Provider, Probe: a.Probe, Context: req.Context, Blobs: a.Blobs}
+		for result := range runner.All(ctx, instance, image.Service, tests) {
 			if ctx.Err() != nil {
 				return slipway.TestReport{}, ctx.Err() // a test that was broken off has not failed
 			}
@@ -104,7 +108,7 @@ func (a *Activities) FinishBake(ctx context.Context, in BakeInput, out BakeOutco
 			b.State, b.Error = slipway.BakeFailed, differs
 		}
 	}
-	if k, ok := a.Baker.(bakery); ok && k.Kept(b.ID) {
+	if a.Baker.Kept(b.ID) {
 		b.Kept = "slipway bake shell " + b.ID
 	}
 	if out.Image != nil && (out.State == slipway.BakeSucceeded || out.Report != nil) {

@@ -15,6 +15,7 @@ type Parts struct {
 	Bus      slipway.Bus
 	Blobs    slipway.Blobs
 	Provider slipway.Provider
+	Probe    string // the slipway-probe program
 	Baker    Baker
 	Bases    Bases
 	Secrets  slipway.SecretStore
@@ -33,6 +34,10 @@ type Baker interface {
 	Build(ctx context.Context, job bake.Job) ([]slipway.LayerBake, error)
 	// Image writes the image of the layers; the same again gives the same digest.
 	Image(ctx context.Context, req *slipway.BakeRequest, layers []slipway.LayerInfo) (slipway.Image, error)
+	// Kept reports whether the sandbox of a failed bake is kept.
+	Kept(bake string) bool
+	// Discard removes what is kept of a failed bake; nil if nothing is.
+	Discard(ctx context.Context, bake string) error
 }
 
 // Bases says what an image starts from.
@@ -50,11 +55,3 @@ type Attester interface {
 
 // LayerDiff names the files in which two layers differ, each with what is different.
 type LayerDiff func(ctx context.Context, a, b slipway.Digest) ([]string, error)
-
-// bakery is all of a Baker.
-type bakery interface {
-	// Kept reports whether the sandbox of a failed bake is kept.
-	Kept(bake string) bool
-	// Discard removes what is kept of a failed bake; nil if nothing is.
-	Discard(ctx context.Context, bake string) error
-}

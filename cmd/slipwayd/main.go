@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -59,6 +60,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return slipway.Errorf(slipway.Invalid, "%w", err) })
 	cmd.PersistentFlags().StringVar(&o.data, "data", "/var/lib/slipway", "`directory` for everything slipwayd keeps")
 	cmd.PersistentFlags().StringVar(&o.agent, "agent", "", "slipway-agent `program` to run inside machines (default: beside slipwayd)")
+	cmd.PersistentFlags().StringVar(&o.probe, "probe", "", "slipway-probe `program` that goss tests take into machines (default: beside slipwayd)")
 	cmd.PersistentFlags().TextVar(&logLevel, "log-level", logLevel, "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
 	cmd.Flags().StringArrayVar(&o.listen, "listen", nil, "`address` to serve the API on, unix:/path or 127.0.0.1:port; repeatable (default unix:DATA/slipwayd.sock)")
 	cmd.Flags().StringVar(&o.lbAddress, "lb-address", "127.0.0.1", "`IP` load balancers listen on when an environment names none; 0.0.0.0 for all")
@@ -71,6 +73,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 type options struct {
 	data      string
 	agent     string
+	probe     string
 	listen    []string
 	lbAddress string
 	insecure  []string // registries
@@ -83,13 +86,13 @@ func (o *options) complete() (err error) {
 	if o.data, err = filepath.Abs(o.data); err != nil {
 		return err
 	}
-	if o.agent == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return err
-		}
-		o.agent = filepath.Join(filepath.Dir(self), "slipway-agent")
+	self, err := os.Executable()
+	if err != nil {
+		return err
 	}
+	beside := filepath.Dir(self)
+	o.agent = cmp.Or(o.agent, filepath.Join(beside, "slipway-agent"))
+	o.probe = cmp.Or(o.probe, filepath.Join(beside, "slipway-probe"))
 	if len(o.listen) == 0 {
 		o.listen = []string{"unix:" + o.path("slipwayd.sock")}
 	}

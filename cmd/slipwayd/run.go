@@ -159,7 +159,7 @@ func run(ctx context.Context, o options) (err error) {
 
 	// Workflows: unfinished ones go on as soon as the worker polls.
 	parts := ship.Parts{
-		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Baker: baker, Bases: starts, Secrets: values, Log: o.log,
+		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Probe: o.probe, Baker: baker, Bases: starts, Secrets: values, Log: o.log,
 		Diff: func(ctx context.Context, a, b slipway.Digest) ([]string, error) {
 			return diff.Layers(ctx, images, a, b)
 		},

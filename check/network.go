@@ -10,66 +10,19 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/slipway-sh/slipway"
 )
 
-// How long a test may take that does not say.
-const (
-	networkTimeout = 5 * time.Second
-	commandTimeout = 10 * time.Second
-)
+// networkTimeout is how long an answer may take that a test does not limit.
+const networkTimeout = 5 * time.Second
 
 // How much of an answer is searched for the text a test wants, and how much of one is shown when it lacks it.
 const (
 	maxBody  = 4 << 20
 	maxShown = 200
 )
-
-// Run runs test against instance and returns what it found: http and tcp from the host's side of the machine's network, a command
-// inside the machine. service gives the port for a test that names none. What goes wrong, ctx ending included, makes the result
-// fail, with what was seen in its Detail.
-func Run(ctx context.Context, provider slipway.Provider, instance slipway.Instance, service slipway.Service, test slipway.Test) slipway.TestResult {
-	start := time.Now()
-	var err error
-	switch {
-	case test.HTTP != nil:
-		err = runHTTP(ctx, instance, service, test.HTTP)
-	case test.TCP != nil:
-		err = runTCP(ctx, instance, service, test.TCP)
-	case test.Command != nil:
-		err = runCommand(ctx, provider, instance, test.Command)
-	default:
-		err = errors.New("the test says nothing to do")
-	}
-	result := slipway.TestResult{Name: Name(test), Passed: err == nil, Took: time.Since(start)}
-	if err != nil {
-		result.Detail = err.Error()
-	}
-	return result
-}
-
-// Name returns what people call test: "http /healthz", "tcp", "command nginx -t".
-func Name(test slipway.Test) string {
-	switch {
-	case test.HTTP != nil:
-		return "http " + withPort(test.HTTP.Port) + test.HTTP.Path
-	case test.TCP != nil:
-		return strings.TrimSpace("tcp " + withPort(test.TCP.Port))
-	case test.Command != nil:
-		return "command " + strings.Join(test.Command.Run, " ")
-	}
-	return "nothing"
-}
-
-func withPort(port int) string {
-	if port == 0 {
-		return ""
-	}
-	return ":" + strconv.Itoa(port)
-}
 
 // runHTTP asks once, and does not follow redirections: the status wanted may be one.
 func runHTTP(ctx context.Context, instance slipway.Instance, service slipway.Service, test *slipway.HTTPTest) error {
@@ -123,23 +76,6 @@ func runTCP(ctx context.Context, instance slipway.Instance, service slipway.Serv
 		return reason(ctx, err)
 	}
 	return conn.Close()
-}
-
-func runCommand(ctx context.Context, provider slipway.Provider, instance slipway.Instance, test *slipway.CommandTest) error {
-	timeout := test.Timeout.Or(commandTimeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not done within %s", timeout))
-	defer cancel()
-	result, err := provider.Exec(ctx, instance.ID, slipway.Exec{Command: test.Run})
-	if err != nil {
-		return reason(ctx, err)
-	}
-	if result.ExitCode != test.Exit {
-		return fmt.Errorf("want exit status %d, got %d: %s", test.Exit, result.ExitCode, shown([]byte(result.Output)))
-	}
-	if !strings.Contains(result.Output, test.Contains) {
-		return fmt.Errorf("want %q in the output, got %s", test.Contains, shown([]byte(result.Output)))
-	}
-	return nil
 }
 
 func endpoint(instance slipway.Instance, service slipway.Service, port int) (string, error) {
