@@ -45,11 +45,14 @@ func (a *Activities) BuildImage(ctx context.Context, in BakeInput) (Built, error
 }
 
 // passedBefore returns the report of tests that the image has passed before, nil unless they are the very same. What asks for layers
-// to be built anew is part of the key, and asks for the tests too.
+// to be built anew is part of the key, and asks for the tests too. Refused if the image is known and revoked: no machine is made of it.
 func (a *Activities) passedBefore(ctx context.Context, built Built) (*slipway.TestReport, error) {
 	known, err := a.Store.Image(ctx, built.Image.Digest)
 	if slipway.CodeOf(err) == slipway.NotFound {
 		return nil, nil
+	}
+	if err == nil {
+		err = known.NotRevoked("test what comes out the same")
 	}
 	if err != nil || known.State != slipway.ImageReady || known.Tests == nil || !known.Tests.Passed || known.Tests.Key != built.Key {
 		return nil, err

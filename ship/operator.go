@@ -180,7 +180,7 @@ func (o *Operator) discard(ctx context.Context, id string) error {
 	if err != nil || b.Kept == "" {
 		return err
 	}
-	if err := o.Baker.(bakery).Discard(ctx, id); err != nil {
+	if err := o.Baker.Discard(ctx, id); err != nil {
 		return err
 	}
 	b.Kept = ""
