@@ -41,7 +41,8 @@ type Baker struct {
 	images   *image.Store
 	mounts   *rootfs.Mounts
 	registry Registry
-	cache    cache
+	cache    *cache
+	holds    *holds
 	aptDir   string
 	lists    *lists
 	workDir  string
@@ -49,6 +50,8 @@ type Baker struct {
 	log      *slog.Logger
 	flights  flights
 	slots    *semaphore.Weighted // for layers made ahead of their turn
+
+	collecting sync.Mutex
 
 	mu      sync.Mutex
 	runtime *container.Runtime // nil until a sandbox is needed
@@ -61,7 +64,8 @@ func New(c Config) *Baker {
 		images:   c.Images,
 		mounts:   c.Mounts,
 		registry: c.Registry,
-		cache:    cache{dir: filepath.Join(c.Dir, "layers"), images: c.Images},
+		cache:    &cache{dir: filepath.Join(c.Dir, "layers"), images: c.Images},
+		holds:    &holds{lingers: lingers},
 		aptDir:   cmp.Or(c.Apt, "/etc/apt"),
 		lists:    &lists{dir: filepath.Join(c.Dir, "lists")},
 		workDir:  filepath.Join(c.Dir, "work"),

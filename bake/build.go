@@ -31,7 +31,9 @@ func (b *Baker) Build(ctx context.Context, job Job) ([]slipway.LayerBake, error)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	w := &work{Baker: b, job: &job, plans: plans, anew: anew, drafts: make([]*draft, len(plans)), outs: make([]output, len(plans))}
+	w.hold.all = b.holds
 	defer w.end(cancel)
+	w.holdInputs()
 	for i, p := range plans {
 		layer, err := w.layer(ctx, i)
 		if err != nil {
@@ -54,6 +56,7 @@ type work struct {
 	drafts []*draft         // by plan; nil where none was begun
 	outs   []output         // by plan
 	ahead  sync.WaitGroup
+	hold   hold
 }
 
 // layer returns the layer of plan i once it is there.
@@ -77,7 +80,7 @@ func (w *work) layer(ctx context.Context, i int) (slipway.LayerBake, error) {
 		}
 	}
 	if !w.anew[p.step.Index] && !w.job.rebuilds() {
-		if info, ok := w.cache.get(key); ok {
+		if info, ok := w.cache.get(key, &w.hold); ok {
 			return as(info, true), nil
 		}
 	}
@@ -96,6 +99,7 @@ func (w *work) layer(ctx context.Context, i int) (slipway.LayerBake, error) {
 			return slipway.LayerInfo{}, err
 		}
 		info.Step, info.Key = p.step.Name, key
+		w.hold.on(info.Digest, info.Lock)
 		if w.job.rebuilds() {
 			return info, nil
 		}
@@ -104,6 +108,7 @@ func (w *work) layer(ctx context.Context, i int) (slipway.LayerBake, error) {
 	if err != nil {
 		return slipway.LayerBake{}, err
 	}
+	w.hold.on(info.Digest, info.Lock)
 	layer := as(info, false)
 	if d != nil {
 		layer.Took = d.took
@@ -125,6 +130,23 @@ func (w *work) end(cancel context.CancelFunc) {
 	w.ahead.Wait()
 	for i := range w.plans {
 		w.settle(i)
+	}
+	w.hold.end()
+}
+
+// holdInputs holds all that is there for the job.
+func (w *work) holdInputs() {
+	w.hold.on(contextBlobs(w.job.Request)...)
+	for _, l := range w.job.Below {
+		w.hold.on(l.Digest)
+	}
+	for _, l := range w.job.Done {
+		w.hold.on(l.Digest, l.Lock)
+	}
+	for _, lock := range w.job.Locks {
+		for _, p := range lock.Packages {
+			w.hold.on(p.Digest)
+		}
 	}
 }
 

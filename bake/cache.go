@@ -2,9 +2,13 @@ package bake
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/slipway-sh/slipway"
@@ -18,12 +22,16 @@ import (
 type cache struct {
 	dir    string
 	images *image.Store
+	mu     sync.Mutex // held while an entry is found of use, or of none
 }
 
-// get returns the layer of a key if it is there, whole, and notes that it was of use.
-func (c cache) get(key slipway.Digest) (slipway.LayerInfo, bool) {
+// get returns the layer of a key if it is there, whole, and holds it. It notes that the entry was of use.
+func (c *cache) get(key slipway.Digest, h *hold) (slipway.LayerInfo, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	info, ok := c.peek(key)
 	if ok {
+		h.on(info.Digest, info.Lock)
 		now := time.Now()
 		_ = os.Chtimes(c.path(key), now, now) // an entry that is collected too early costs one build
 	}
@@ -31,7 +39,7 @@ func (c cache) get(key slipway.Digest) (slipway.LayerInfo, bool) {
 }
 
 // peek is get that notes nothing.
-func (c cache) peek(key slipway.Digest) (slipway.LayerInfo, bool) {
+func (c *cache) peek(key slipway.Digest) (slipway.LayerInfo, bool) {
 	f, err := os.Open(c.path(key))
 	if err != nil {
 		return slipway.LayerInfo{}, false
@@ -45,7 +53,7 @@ func (c cache) peek(key slipway.Digest) (slipway.LayerInfo, bool) {
 }
 
 // holds reports whether the blobs of a layer are stored.
-func (c cache) holds(info slipway.LayerInfo) bool {
+func (c *cache) holds(info slipway.LayerInfo) bool {
 	if info.Digest.Validate() != nil {
 		return false
 	}
@@ -61,7 +69,7 @@ func (c cache) holds(info slipway.LayerInfo) bool {
 }
 
 // inputs returns what a key is the digest of, if its entry is there, whether or not its layer still is.
-func (c cache) inputs(key slipway.Digest) (stepKey, bool) {
+func (c *cache) inputs(key slipway.Digest) (stepKey, bool) {
 	f, err := os.Open(c.path(key))
 	if err != nil {
 		return stepKey{}, false
@@ -77,7 +85,7 @@ func (c cache) inputs(key slipway.Digest) (stepKey, bool) {
 }
 
 // put stores an entry. It is not synced to disk: a lost entry costs one build.
-func (c cache) put(info slipway.LayerInfo, inputs stepKey) error {
+func (c *cache) put(info slipway.LayerInfo, inputs stepKey) error {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return fmt.Errorf("cache layer: %w", err)
 	}
@@ -95,7 +103,9 @@ func (c cache) put(info slipway.LayerInfo, inputs stepKey) error {
 		err = cerr
 	}
 	if err == nil {
+		c.mu.Lock()
 		err = os.Rename(f.Name(), c.path(info.Key))
+		c.mu.Unlock()
 	}
 	if err != nil {
 		return fmt.Errorf("cache layer: %w", err)
@@ -103,4 +113,58 @@ func (c cache) put(info slipway.LayerInfo, inputs stepKey) error {
 	return nil
 }
 
-func (c cache) path(key slipway.Digest) string { return filepath.Join(c.dir, key.Hex()+".json") }
+// cacheEntry is an entry as the collector sees it.
+type cacheEntry struct {
+	key  slipway.Digest
+	info slipway.LayerInfo
+	used time.Time
+}
+
+// entries returns all entries. One that cannot be read, or whose layer is gone, has no layer.
+func (c *cache) entries() ([]cacheEntry, error) {
+	files, err := os.ReadDir(c.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []cacheEntry
+	for _, f := range files {
+		hex, ok := strings.CutSuffix(f.Name(), ".json")
+		e := cacheEntry{key: slipway.Digest("sha256:" + hex)}
+		if !ok || e.key.Validate() != nil {
+			continue
+		}
+		st, err := f.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		e.info, _ = c.peek(e.key)
+		e.used = st.ModTime()
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// evict removes an entry unless it has been of use, or was replaced, since it was looked at.
+func (c *cache) evict(e cacheEntry) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st, err := os.Stat(c.path(e.key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if st.ModTime().After(e.used) {
+		return false, nil
+	}
+	return true, os.Remove(c.path(e.key))
+}
+
+func (c *cache) path(key slipway.Digest) string { return filepath.Join(c.dir, key.Hex()+".json") }

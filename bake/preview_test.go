@@ -75,7 +75,9 @@ func TestPlan(t *testing.T) {
 		{"a layer in between", func(b *bakery, r *slipway.BakeRequest) {
 			r.Spec.Image.Layers = slices.Insert(r.Spec.Image.Layers, 1, copyLayer(slipway.CopyLayer{From: "last", To: "/new"}))
 		}, "copy dist: cached\ncopy last: build; the layer is new\ntemplate t: build; " + anew + "\ncopy last: build; " + anew},
-		{"one layer less", func(b *bakery, r *slipway.BakeRequest) { r.Spec.Image.Layers = slices.Delete(r.Spec.Image.Layers, 0, 1) },
+		{"one layer less", func(b *bakery, r *slipway.BakeRequest) {
+			r.Spec.Image.Layers = slices.Delete(r.Spec.Image.Layers, 0, 1)
+		},
 			"template t: build; a layer below [LAYER0|]\ncopy last: build; " + anew},
 		{"layers in another order", func(b *bakery, r *slipway.BakeRequest) {
 			l := r.Spec.Image.Layers

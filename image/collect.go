@@ -54,6 +54,12 @@ func (s *Store) use(d slipway.Digest) (bool, error) {
 	return true, nil
 }
 
+// Has reports whether the blob is stored.
+func (s *Store) Has(d slipway.Digest) bool {
+	_, err := os.Stat(s.BlobPath(d))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // noteUse is use of a blob that is stored, for who holds the lock.
 func (s *Store) noteUse(d slipway.Digest) {
 	if s.uses.at == nil {
@@ -176,8 +182,11 @@ func (s *Store) collect(needs Needs, digests []slipway.Digest, c *Collected, tel
 }
 
 // Parts returns the digests of all blobs that an image consists of: its manifest and config, its layers, what these are locked to, and the
-// documents about it. None, without an error, if it is not stored.
+// documents about it. None, without an error, if d is "" or not stored.
 func (s *Store) Parts(ctx context.Context, d slipway.Digest) ([]slipway.Digest, error) {
+	if d == "" {
+		return nil, nil
+	}
 	var m specs.Manifest
 	err := s.getJSON(ctx, d, &m)
 	if slipway.CodeOf(err) == slipway.NotFound {
