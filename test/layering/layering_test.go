@@ -27,7 +27,7 @@ type pkg struct {
 var adapters = []string{"provider/local", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry"}
 
 // libraries do one thing to files, processes or answers, and know nothing of deployments.
-var libraries = []string{"image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases"}
+var libraries = []string{"image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer"}
 
 // rule forbids the packages below any of from to import the packages below any of to. Names of our own packages are relative;
 // "." is the root package alone.
@@ -83,6 +83,7 @@ var confined = map[string]struct {
 	"github.com/erofs/go-erofs":              {[]string{"image"}, "layers are read and written in one place"},
 	"github.com/google/go-containerregistry": {[]string{"registry"}, "registries are spoken to in one place, which guards TLS and credentials"},
 	"go.temporal.io":                         {[]string{"engine", "deploy", "ship", "cmd/slipwayd"}, "what is durable is decided in workflows"},
+	"github.com/hashicorp/hcl":               {[]string{"packer"}, "templates of Packer's are read in one place"},
 	"github.com/spf13/cobra":                 {[]string{"cli", "cmd"}, "only the command line parses words"},
 }
 
