@@ -13,10 +13,10 @@ type Store interface {
 	Applications(ctx context.Context) ([]Spec, error)
 
 	// PutImage inserts an image, or replaces what is known of it when it was baked again: all but its revocation, which only RevokeImage
-	// changes and which outlives the record, and its version label if the new bake has none.
+	// changes and which outlives the record, and its version label if the new bake has none. Labels that it had before still name it.
 	PutImage(ctx context.Context, image Image) error
 	Image(ctx context.Context, digest Digest) (Image, error)
-	// FindImage resolves the name of a channel, a version label (the newest image with it), a full digest, or at least six of its
+	// FindImage resolves the name of a channel, a version label (the image that was given it last), a full digest, or at least six of its
 	// first digits; in this order, so that a channel hides a label, and a label hides digits. "" and "latest" are the newest ready
 	// image. NotFound if there is none, Invalid if digits fit several.
 	FindImage(ctx context.Context, application, ref string) (Image, error)

@@ -29,7 +29,7 @@ func dryRun(ctx context.Context, f *Factory, c *client.Client, req slipway.Deplo
 	if p.Image.State != slipway.ImageReady {
 		return slipway.Errorf(slipway.Refused, "cannot deploy %s: it is %s; only an image that passed its tests can be deployed", req.Image, p.Image.State)
 	}
-	if err := p.Image.NotRevoked("deploy it to " + req.Cluster.Environment); err != nil {
+	if err := p.Image.NotRevoked("deploy " + req.Cluster.Application + " to " + req.Cluster.Environment); err != nil {
 		return err
 	}
 	if req.Environment != nil {

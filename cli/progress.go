@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -84,7 +85,7 @@ func subject(e slipway.Event) string {
 	case e.Execution != "":
 		return "ship " + e.Execution
 	}
-	return string(e.Kind)
+	return cmp.Or(e.Application, string(e.Kind))
 }
 
 func uploaded(u client.Upload) string {

@@ -30,7 +30,7 @@ func (s *Store) CreateDeployment(ctx context.Context, d slipway.Deployment) (sli
 		}
 		image, err := s.byDigest(ctx, tx, d.Image)
 		if err == nil {
-			err = image.NotRevoked("deploy it to " + d.Cluster.Environment)
+			err = image.NotRevoked("deploy " + d.Cluster.Application + " to " + d.Cluster.Environment)
 		}
 		if err != nil {
 			return err

@@ -22,12 +22,23 @@ type imageRow struct {
 	doc
 }
 
+type labelRow struct {
+	bun.BaseModel `bun:"table:labels"`
+	Application   string `bun:"application,pk"`
+	Version       string `bun:"version,pk"`
+	Digest        string `bun:"digest,pk"`
+	Given         int64  `bun:"given"`
+}
+
 // minDigits is how many digits of a digest are enough to name an image.
 const minDigits = 6
 
 // PutImage implements [slipway.Store].
 func (s *Store) PutImage(ctx context.Context, image slipway.Image) error {
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) (err error) {
+		if err := label(ctx, tx, image); err != nil {
+			return err
+		}
 		if image.Revoked, err = s.revocation(ctx, tx, image.Digest); err != nil {
 			return err
 		}
@@ -87,8 +98,12 @@ func (s *Store) DeleteImage(ctx context.Context, digest slipway.Digest, seen tim
 		if err := s.unneeded(ctx, tx, image, seen); err != nil {
 			return err
 		}
-		_, err = tx.NewDelete().Model((*imageRow)(nil)).Where("digest = ?", string(digest)).Exec(ctx)
-		return err
+		for _, table := range []any{(*imageRow)(nil), (*labelRow)(nil)} {
+			if _, err := tx.NewDelete().Model(table).Where("digest = ?", string(digest)).Exec(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return s.explain("remove an image", err)
 }
@@ -127,10 +142,20 @@ func (s *Store) unneeded(ctx context.Context, db bun.IDB, image slipway.Image, s
 	return nil
 }
 
-// labelled returns the newest image with a version label.
+// label notes the version label that an image is put with.
+func label(ctx context.Context, db bun.IDB, image slipway.Image) error {
+	if image.Version == "" {
+		return nil
+	}
+	row := &labelRow{Application: image.Application, Version: image.Version, Digest: string(image.Digest), Given: image.Created.UnixNano()}
+	return upsert(ctx, db, row, "application, version, digest")
+}
+
+// labelled returns the image that was given a version label last.
 func (s *Store) labelled(ctx context.Context, db bun.IDB, application, label string) (slipway.Image, error) {
 	return s.image(ctx, db, imageNamed(application, label), func(q *bun.SelectQuery) *bun.SelectQuery {
-		return imagesOf(q, application).Where("version = ?", label)
+		given := db.NewSelect().Model((*labelRow)(nil)).Column("digest").Where("application = ? AND version = ?", application, label)
+		return q.Where("digest = (?)", newest(given, "given", "digest", 1))
 	})
 }
 

@@ -177,7 +177,7 @@ func replaces(t *testing.T, s slipway.Store) {
 	must(t, s.PutImage(ctx, i))
 	same(t, []slipway.Image{i})(s.Images(ctx, "shop"))
 	same(t, i)(s.FindImage(ctx, "shop", "v1.1"))
-	wants(t, slipway.NotFound)(s.FindImage(ctx, "shop", "v1"))
+	same(t, i)(s.FindImage(ctx, "shop", "v1")) // it has been given both labels
 	unlabelled := i
 	unlabelled.Version, unlabelled.Created = "", at(2)
 	must(t, s.PutImage(ctx, unlabelled)) // baked again, and nobody gave it another label
@@ -287,6 +287,14 @@ func findImage(t *testing.T, s slipway.Store) {
 		t.Run("not "+ref, func(t *testing.T) { wants(t, code)(s.FindImage(ctx, "shop", ref)) })
 	}
 	wants(t, slipway.NotFound)(s.FindImage(ctx, "nobody", ""))
+
+	// A label that was moved falls back when what has it goes; what was baked again under another keeps both.
+	must(t, s.DeleteImage(ctx, i2.Digest, at(9)))
+	same(t, i1)(s.FindImage(ctx, "shop", "v1"))
+	i1.Version, i1.Created = "v1-again", at(6)
+	must(t, s.PutImage(ctx, i1))
+	same(t, i1)(s.FindImage(ctx, "shop", "v1"))
+	same(t, i1)(s.FindImage(ctx, "shop", "v1-again"))
 
 	// A channel comes before a label, which may well be given after the channel was made.
 	_, err := s.MoveChannel(ctx, slipway.ChannelMove{Application: "shop", Name: "beta", Image: i1.Digest, Create: true, At: at(6)})
