@@ -49,9 +49,9 @@ func explain(ctx context.Context, p purpose, tries int, err error) error {
 		return slipway.Errorf(slipway.Unprepared, "%s: the certificate of %s is not trusted by this host: %w; add its authority to the host's",
 			cannot, host, innermost(err))
 	case errors.As(err, &answer):
-		return explainAnswer(cannot, host, tries, answer)
+		return explainAnswer(p, host, tries, answer)
 	case errors.As(err, &short):
-		return slipway.Errorf(slipway.Corrupt, "%s: %s answered %s, %s", cannot, host, short, times(tries))
+		return slipway.Errorf(slipway.Corrupt, "%s: %s sent %d of %d bytes, %s", cannot, host, short.got, short.want, times(tries))
 	case ctx.Err() != nil || errors.Is(err, errSilent):
 		return slipway.Errorf(slipway.DeadlinePast, "%s: %s does not answer in time, %s", cannot, host, times(tries))
 	case errors.As(err, &plain):
@@ -69,15 +69,16 @@ func explain(ctx context.Context, p purpose, tries int, err error) error {
 }
 
 // explainAnswer is explain for an answer that is no success.
-func explainAnswer(cannot, host string, tries int, answer *transport.Error) error {
+func explainAnswer(p purpose, host string, tries int, answer *transport.Error) error {
+	cannot := "cannot " + p.verb + " " + p.what
 	words := fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
 	for _, d := range answer.Errors {
 		words += ", " + said(strings.TrimSpace(string(d.Code)+" "+d.Message))
 	}
 	switch answer.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return slipway.Errorf(slipway.Unprepared, "%s: cannot log in to %s (%s); put credentials that may do this into %s on slipwayd's host, as `docker login %s` does",
-			cannot, host, words, credentials(), host)
+		return slipway.Errorf(slipway.Unprepared, "cannot log in to %s to %s %s (%s); put credentials that may do this into %s on slipwayd's host, as `docker login %s` does",
+			host, p.verb, p.what, words, credentials(), host)
 	case http.StatusNotFound:
 		return slipway.Errorf(slipway.NotFound, "%s: %s has no such image (%s)", cannot, host, words)
 	}

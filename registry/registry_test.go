@@ -314,7 +314,7 @@ func TestWrongBlobs(t *testing.T) {
 	}{
 		{"another", func(b []byte) []byte { return bytes.Repeat([]byte("x"), len(b)) }, nil, slipway.Corrupt, "its content has the digest sha256:", 1},
 		{"longer", func(b []byte) []byte { return append(b, "more"...) }, nil, slipway.Corrupt, "it is longer than", 1},
-		{"shorter", func(b []byte) []byte { return b[:100] }, nil, slipway.Corrupt, "it sent 100 of", 3},
+		{"shorter", func(b []byte) []byte { return b[:100] }, nil, slipway.Corrupt, "sent 100 of", 3},
 		{"cut off", func(b []byte) []byte { return b[:100] }, func(n int) int { return n }, slipway.DeadlinePast, "cannot be reached, 3 times", 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
