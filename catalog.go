@@ -108,7 +108,7 @@ func (r PruneRequest) Validate() error {
 // Pruned is what pruning decided of every image it looked at, and did.
 type Pruned struct {
 	Images []PrunedImage `json:"images"` // by application, newest first
-	Freed  int64         `json:"freed"`  // bytes on disk; of a dry run: what only the images that would go have in their layers
+	Freed  int64         `json:"freed"`  // bytes on disk, cached layers stay a while; of a dry run: of the layers that no other image has
 	DryRun bool          `json:"dry_run,omitempty"`
 }
 

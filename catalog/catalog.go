@@ -21,14 +21,14 @@ type Config struct {
 	Images   Images
 	// Compare tells two images apart.
 	Compare func(ctx context.Context, older, newer slipway.Image) (slipway.ImageDiff, error)
-	// Collect removes the blobs that nothing needs, and returns how many bytes that freed. nil leaves them to others.
-	Collect func(ctx context.Context) (freed int64, err error)
-	Log     *slog.Logger
+	// Cache collects what removed images leave. It may be nil: then that is left to whoever else collects.
+	Cache slipway.Cache
+	Log   *slog.Logger
 }
 
 // Images is where images are stored.
 type Images interface {
-	// Unlist makes an image one that nothing needs any more; nil if it is not there.
+	// Unlist takes an image off the list of what is there; nil if it is not on it. Its content goes when that is collected.
 	Unlist(ctx context.Context, image slipway.Digest) error
 }
 

@@ -60,6 +60,13 @@ func (s *shelf) Unlist(_ context.Context, d slipway.Digest) error {
 	return nil
 }
 
+// cache collects always the same.
+type cache struct{ freed int64 }
+
+func (c cache) Collect(context.Context, slipway.CacheRequest) (slipway.CacheReport, error) {
+	return slipway.CacheReport{Freed: c.freed}, nil
+}
+
 // world is a catalog over a real store.
 type world struct {
 	*catalog.Catalog
@@ -314,7 +321,7 @@ func TestPrune(t *testing.T) {
 	}
 
 	req.DryRun = false
-	w.Collect = func(context.Context) (int64, error) { return 12345, nil }
+	w.Cache = cache{freed: 12345}
 	p, err = w.Prune(ctx, req)
 	w.must(err)
 	w.want("what goes", want, said(p))

@@ -63,10 +63,12 @@ func (c *Catalog) Prune(ctx context.Context, req slipway.PruneRequest) (slipway.
 	case len(gone) == 0:
 	case req.DryRun:
 		p.Freed = only(gone, s.images)
-	case c.Collect != nil:
-		if p.Freed, err = c.Collect(ctx); err != nil { // the images are gone; what is left of them is collected another time
-			c.Log.Warn("cannot remove the layers of removed images", "error", err)
+	case c.Cache != nil:
+		report, err := c.Cache.Collect(ctx, slipway.CacheRequest{})
+		if err != nil { // the images are gone; what is left of them is collected another time
+			c.Log.Warn("cannot remove the content of removed images", "error", err)
 		}
+		p.Freed = report.Freed
 	}
 	return p, nil
 }
