@@ -57,20 +57,29 @@ func parseURIs(text string) ([]deb, error) {
 	return debs, nil
 }
 
-// missing returns those packages whose blobs are not stored. One that is damaged is removed, and is missing.
+// missing returns those packages whose blobs are not stored. One that is damaged is removed, and is missing. Those that are stored stay for
+// as long as a bake may take.
 func (b *Baker) missing(ctx context.Context, packages []slipway.LockedPackage) ([]slipway.LockedPackage, error) {
+	digests := make([]slipway.Digest, len(packages))
+	for i, p := range packages {
+		digests[i] = p.Digest
+	}
+	absent, err := b.images.Missing(ctx, digests)
+	if err != nil {
+		return nil, err
+	}
 	var missing []slipway.LockedPackage
 	for _, p := range packages {
-		switch err := b.images.Verify(ctx, p.Digest); {
-		case err == nil:
-		case isCode(err, slipway.Corrupt):
-			if err := os.Remove(b.images.BlobPath(p.Digest)); err != nil {
-				return nil, err
-			}
+		if slices.Contains(absent, p.Digest) {
 			missing = append(missing, p)
-		case isCode(err, slipway.NotFound):
+			continue
+		}
+		err := b.images.Verify(ctx, p.Digest)
+		if isCode(err, slipway.Corrupt) {
 			missing = append(missing, p)
-		default:
+			err = os.Remove(b.images.BlobPath(p.Digest))
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

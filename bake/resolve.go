@@ -137,7 +137,7 @@ func megabytes(packages []slipway.LockedPackage) string {
 // unavailable makes an error of a script one that may pass, if it ended with the status, or in any way if that is 0.
 func unavailable(err error, status int) error {
 	var exit *exitError
-	if errors.As(err, &exit) && (status == 0 || exit.status == status) {
+	if errors.As(err, &exit) && exit.err.Code == slipway.Failed && (status == 0 || exit.status == status) {
 		e := *exit.err
 		e.Code = slipway.Unavailable
 		return &e

@@ -173,8 +173,8 @@ func (b *Baker) exited(what, place string, status int, tail []string) error {
 		return fail(slipway.Unprepared, "no space left on the disk of %s", b.workDir)
 	case strings.Contains(said, unix.ENOSPC.Error()), strings.Contains(said, "No space left on device"):
 		return fail(slipway.Unprepared, "it found no space left, on the disk of %s if not in the sandbox's own /dev", b.workDir)
-	case status == killedStatus:
-		return fail(slipway.Failed, "exit status %d: it was killed, by itself or because it took more memory than the %d MiB it may", status, sandboxMemory()>>20)
+	case status == killedStatus, strings.HasSuffix(said, "Killed"):
+		return fail(slipway.Failed, "exit status %d: something in it was killed, perhaps because together it took more memory than the %d MiB it may", status, sandboxMemory()>>20)
 	}
 	return fail(slipway.Failed, "exit status %d", status)
 }

@@ -271,3 +271,15 @@ func TestDiskFull(t *testing.T) {
 	}
 	b.mustBake(b.runLayer("echo fine >/x", nil))
 }
+
+// A script that takes too much memory is ended, and says why; the host's other processes are not.
+func TestMemoryLimit(t *testing.T) {
+	needsRoot(t)
+	bake.LimitMemory(t, 64<<20)
+	b := newBakery(t)
+	_, _, _, err := b.bake(t.Context(), b.runLayer("x=x; while :; do x=$x$x; done", nil))
+	wantError(t, err, slipway.Failed, "image.layers[0].run", "more memory than the 64 MiB it may")
+	b.wantNothingLeft()
+	// What it writes to files does not count.
+	b.mustBake(b.runLayer("set -e; for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4 5 6 7 8; do cat /bin/* >>/big; done; done; rm /big", nil))
+}
