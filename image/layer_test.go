@@ -56,6 +56,12 @@ func mount(t testing.TB, fstype, source, options string) string {
 // stack mounts layers, lowest first, as a machine sees them.
 func stack(t testing.TB, s *Store, layers ...slipway.Digest) string {
 	t.Helper()
+	return mount(t, "overlay", "overlay", "lowerdir="+lowers(t, s, layers...))
+}
+
+// lowers mounts layers, lowest first, and returns the directories as overlayfs wants them.
+func lowers(t testing.TB, s *Store, layers ...slipway.Digest) string {
+	t.Helper()
 	var dirs []string
 	for _, d := range layers {
 		dirs = append([]string{mount(t, "erofs", s.BlobPath(d), "")}, dirs...)
@@ -64,7 +70,7 @@ func stack(t testing.TB, s *Store, layers ...slipway.Digest) string {
 	if err := os.Chmod(nothing, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return mount(t, "overlay", "overlay", "lowerdir="+strings.Join(append(dirs, nothing, t.TempDir()), ":"))
+	return strings.Join(append(dirs, nothing, t.TempDir()), ":")
 }
 
 // listing describes a tree, an entry a line: what a program in the machine can see of it.

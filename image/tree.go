@@ -84,7 +84,7 @@ func walk(ctx context.Context, dir string, visit func(rel string, n *node) (bool
 	if err != nil {
 		return fmt.Errorf("add tree: %w", err)
 	}
-	links := map[hostFile]*node{}
+	links := map[hostID]*node{}
 	var down func(rel string) error
 	down = func(rel string) error {
 		if err := ctx.Err(); err != nil {
@@ -116,11 +116,21 @@ func walk(ctx context.Context, dir string, visit func(rel string, n *node) (bool
 	return down("")
 }
 
-// hostFile identifies a file of the host, whatever its names.
-type hostFile struct{ dev, ino uint64 }
+// hostID identifies a file of the host, whatever its names. The number alone does not: an overlay on top of another overlay gives files of
+// several layers the same.
+type hostID struct {
+	dev, ino, nlink uint64
+	mode, uid, gid  uint32
+	size            int64
+	mtime, ctime    unix.Timespec
+}
+
+func idOf(st *unix.Stat_t) hostID {
+	return hostID{st.Dev, st.Ino, uint64(st.Nlink), st.Mode, st.Uid, st.Gid, st.Size, st.Mtim, st.Ctim}
+}
 
 // hostNode describes an entry of the host. links has the files with several hard links that were met before.
-func hostNode(ctx context.Context, p string, links map[hostFile]*node) (*node, error) {
+func hostNode(ctx context.Context, p string, links map[hostID]*node) (*node, error) {
 	var st unix.Stat_t
 	if err := unix.Lstat(p, &st); err != nil {
 		return nil, &os.PathError{Op: "lstat", Path: p, Err: err}
@@ -131,7 +141,7 @@ func hostNode(ctx context.Context, p string, links map[hostFile]*node) (*node, e
 	}
 	// Overlayfs makes its whiteouts as hard links to each other, as far as the file system can have them: they mean no more than others.
 	if st.Nlink > 1 && !n.isDir() && !n.isWhiteout() {
-		id := hostFile{st.Dev, st.Ino}
+		id := idOf(&st)
 		if n := links[id]; n != nil {
 			return n, nil
 		}
@@ -144,7 +154,7 @@ func hostNode(ctx context.Context, p string, links map[hostFile]*node) (*node, e
 	switch n.kind() {
 	case unix.S_IFREG:
 		n.size = st.Size
-		if st.Blocks*512 < st.Size {
+		if st.Size > holeSize {
 			if n.data, err = hostData(ctx, p, st.Size); err != nil {
 				return nil, err
 			}

@@ -2,15 +2,12 @@ package image
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
-	"pgregory.net/rapid"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -160,56 +157,6 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
-// TestRandomChanges does random things to mounted overlays and wants the layers made of them to show the same.
-func TestRandomChanges(t *testing.T) {
-	names := []string{"a", "b", "c"}
-	rapid.Check(t, func(rt *rapid.T) {
-		var broken string
-		t.Run("", func(t *testing.T) { // so that what is mounted goes away before the next
-			s := newStore(t)
-			var layers []slipway.Digest
-			for range rapid.IntRange(1, 4).Draw(rt, "layers") {
-				upper, work := t.TempDir(), t.TempDir()
-				if err := os.Chmod(upper, 0o755); err != nil {
-					t.Fatal(err)
-				}
-				dir := mount(t, "overlay", "overlay", "lowerdir="+stack(t, s, layers...)+",upperdir="+upper+",workdir="+work+",redirect_dir=off,metacopy=off")
-				for range rapid.IntRange(0, 12).Draw(rt, "changes") {
-					path := func(label string) string {
-						return filepath.Join(append([]string{dir}, rapid.SliceOfN(rapid.SampledFrom(names), 1, 3).Draw(rt, label)...)...)
-					}
-					// What cannot be done, such as a file below a file, is no change.
-					switch p := path("path"); rapid.IntRange(0, 7).Draw(rt, "change") {
-					case 0, 1:
-						_ = os.MkdirAll(p, 0o755)
-					case 2, 3:
-						_ = os.WriteFile(p, []byte(rapid.StringN(0, 9, 20).Draw(rt, "content")), 0o644)
-					case 4:
-						_ = os.RemoveAll(p)
-					case 5:
-						_ = os.Symlink(rapid.SampledFrom(names).Draw(rt, "target"), p)
-					case 6:
-						_ = os.Rename(p, path("to"))
-					case 7:
-						_ = unix.Fchmodat(unix.AT_FDCWD, p, rapid.Uint32Range(0, 0o7777).Draw(rt, "mode"), 0)
-					}
-				}
-				layers = append(layers, layer(t, s, nil, func(l *Layer) error { return l.AddOverlay(t.Context(), upper, nil) }))
-				if diff := cmp.Diff(listing(t, dir), listing(t, stack(t, s, layers...))); diff != "" {
-					broken = diff
-				}
-				wantView(t, s, layers)
-			}
-			if t.Failed() {
-				broken += " (see above)"
-			}
-		})
-		if broken != "" {
-			rt.Fatal(broken)
-		}
-	})
-}
-
 // wantView fails unless the reader of stacked layers sees what the kernel sees.
 func wantView(t testing.TB, s *Store, layers []slipway.Digest) {
 	t.Helper()
@@ -237,76 +184,4 @@ func wantView(t testing.TB, s *Store, layers []slipway.Digest) {
 	}); err != nil {
 		t.Error(err)
 	}
-}
-
-// TestRandomTrees makes random trees on the host, turns each into layers in several ways, and compares them as mounted.
-func TestRandomTrees(t *testing.T) {
-	names := rapid.StringOfN(rapid.RuneFrom([]rune("abcXYZ019 .-_ü\n\\'\"")), 1, 12, 40).Filter(func(s string) bool { return s != "." && s != ".." })
-	rapid.Check(t, func(rt *rapid.T) {
-		dir := t.TempDir()
-		dirs := []string{dir}
-		for range rapid.IntRange(0, 60).Draw(rt, "entries") {
-			p := filepath.Join(rapid.SampledFrom(dirs).Draw(rt, "parent"), names.Draw(rt, "name"))
-			if _, err := os.Lstat(p); err == nil {
-				continue
-			}
-			var err error
-			switch rapid.IntRange(0, 9).Draw(rt, "kind") {
-			case 0, 1, 2:
-				err = os.Mkdir(p, 0o755)
-				dirs = append(dirs, p)
-			case 3:
-				err = os.Symlink(rapid.StringN(1, 200, 4000).Filter(func(s string) bool { return !strings.Contains(s, "\x00") }).Draw(rt, "target"), p)
-			case 4:
-				err = unix.Mknod(p, rapid.SampledFrom([]uint32{unix.S_IFCHR, unix.S_IFBLK, unix.S_IFIFO, unix.S_IFSOCK}).Draw(rt, "type")|0o600,
-					int(unix.Mkdev(rapid.Uint32Range(1, 4000).Draw(rt, "major"), rapid.Uint32Range(0, 1<<20-1).Draw(rt, "minor"))))
-			default:
-				size := rapid.OneOf(rapid.IntRange(0, 200), rapid.IntRange(3900, 4200), rapid.IntRange(0, 300_000)).Draw(rt, "size")
-				err = os.WriteFile(p, []byte(strings.Repeat(rapid.StringN(1, 40, 60).Draw(rt, "content"), size))[:size], 0o644)
-			}
-			if err != nil {
-				rt.Fatal(err)
-			}
-			if err := os.Lchown(p, rapid.IntRange(0, 100_000).Draw(rt, "uid"), rapid.IntRange(0, 100_000).Draw(rt, "gid")); err != nil {
-				rt.Fatal(err)
-			}
-			if info, err := os.Lstat(p); err != nil || info.Mode().Type() == fs.ModeSymlink {
-				continue
-			}
-			if err := unix.Chmod(p, rapid.Uint32Range(0, 0o7777).Draw(rt, "mode")); err != nil {
-				rt.Fatal(err)
-			}
-			for i := range rapid.IntRange(0, 3).Draw(rt, "xattrs") {
-				value := rapid.StringN(0, 100, 900).Draw(rt, "value")
-				if err := unix.Lsetxattr(p, fmt.Sprintf("trusted.%d", i), []byte(value), 0); err != nil {
-					rt.Fatal(err)
-				}
-			}
-		}
-		s := newStore(t)
-		d := layer(t, s, nil, func(l *Layer) error { return l.AddTree(t.Context(), dir, Options{}) })
-		got, want := listing(t, mount(t, "erofs", s.BlobPath(d), "")), listing(t, dir)
-		if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
-			rt.Errorf("the mounted layer differs:\n%s", diff)
-		}
-		// The same entries one by one, last first, and by tar.
-		shuffled := layer(t, s, nil, func(l *Layer) error {
-			var list []func() error
-			if err := walk(t.Context(), dir, func(rel string, n *node) (bool, error) {
-				list = append(list, func() error { _, err := l.add("/"+rel, n, nil); return err })
-				return true, nil
-			}); err != nil {
-				return err
-			}
-			for i := len(list) - 1; i >= 0; i-- {
-				if err := list[i](); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if shuffled != d {
-			rt.Errorf("the order of entries changes the digest")
-		}
-	})
 }
