@@ -75,10 +75,16 @@ func Load(o Options) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
+	images := 0
+	for _, d := range drafts {
+		if d.builder.typ != "file" {
+			images++
+		}
+	}
 	if drafts, err = r.chosen(drafts); err != nil {
 		return nil, err
 	}
-	return r.translate(drafts)
+	return r.translate(drafts, images > 1)
 }
 
 // reader is a template being read.
@@ -89,27 +95,21 @@ type reader struct {
 	notes   []string
 }
 
-// translate turns drafts into builds.
-func (r *reader) translate(drafts []draft) (*Template, error) {
+// translate turns drafts into builds. If the template has several images, each is called after its build too.
+func (r *reader) translate(drafts []draft, several bool) (*Template, error) {
 	var mistakes problems
 	t := &Template{}
 	application := r.Application
 	if application == "" {
 		application = applicationName(absolute(r.Dir, r.Path))
 	}
-	images := 0
 	for _, d := range drafts {
 		b := r.build(d, &mistakes)
 		b.application = application
-		if b.File == nil {
-			images++
-		}
-		t.Builds = append(t.Builds, b)
-	}
-	for _, b := range t.Builds {
-		if images > 1 {
+		if several {
 			b.application = shortened(application + "-" + clean(b.Name))
 		}
+		t.Builds = append(t.Builds, b)
 	}
 	if err := mistakes.unique(); err != nil {
 		return nil, err
