@@ -68,12 +68,16 @@ func TestScripts(t *testing.T) {
 			"crash":    crash,
 			"healthy":  healthy,
 			"big":      big,
+			"registry": registry,
 		},
 	})
 }
 
 // script is what the commands of one script share.
-type script struct{ daemon *daemon.Daemon }
+type script struct {
+	daemon   *daemon.Daemon
+	registry *hub // nil until it has one
+}
 
 type daemonKey struct{}
 
