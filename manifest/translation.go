@@ -50,10 +50,10 @@ func (m *Manifest) around(file string) error {
 	m.Name, m.Dir, m.marks = file, filepath.Dir(file), own.marks
 	var twice []error
 	if own.Spec.Image.From != "" {
-		twice = append(twice, slipway.Errorf(slipway.Invalid, "cannot have image.from beside a template: %s says what the image starts from", m.translation.Name).At(m.at("image.from")))
+		twice = append(twice, slipway.Errorf(slipway.Invalid, "cannot have image.from beside a template: %s says what the image starts from; --file=\"\" bakes it without this file", m.translation.Name).At(m.at("image.from")))
 	}
 	if len(own.Spec.Image.Layers) > 0 {
-		twice = append(twice, slipway.Errorf(slipway.Invalid, "cannot have image.layers beside a template: %s has the layers", m.translation.Name).At(m.at("image.layers")))
+		twice = append(twice, slipway.Errorf(slipway.Invalid, "cannot have image.layers beside a template: %s has the layers; --file=\"\" bakes it without this file", m.translation.Name).At(m.at("image.layers")))
 	}
 	if err := errors.Join(twice...); err != nil {
 		return err

@@ -1,9 +1,11 @@
 package packer
 
 import (
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/slipway-sh/slipway"
@@ -79,20 +81,33 @@ func (t *translation) content(p provisioner, content setting, to string) {
 	t.layer(slipway.Layer{Copy: &slipway.CopyLayer{From: from, To: to}}, content.at)
 }
 
+// directories are paths that every image has as directories. A file that takes the place of one leaves nothing of it.
+var directories = []string{
+	"/bin", "/dev", "/etc", "/home", "/lib", "/mnt", "/opt", "/root", "/run", "/sbin", "/srv", "/tmp", "/usr", "/usr/bin", "/usr/lib",
+	"/usr/local", "/usr/local/bin", "/usr/sbin", "/usr/share", "/var", "/var/lib", "/var/log", "/var/tmp",
+}
+
 // upload adds a layer of a file or directory of this host, with the meaning that Packer gives to slashes: the content of source/
 // goes into the destination, and source itself if there is none at its end.
 func (t *translation) upload(p provisioner, source text, to string) {
 	from := path.Join(contextRoot, p.name(), fileName(source.string))
+	if n := len(t.context.uploads); slices.ContainsFunc(t.context.uploads, func(u upload) bool { return u.name == from }) {
+		from += fmt.Sprintf(".%d", n) // another of the same name, from another directory
+	}
 	isDir, ok := t.bring(source, from)
+	name := filepath.Base(absolute(t.Dir, source.string))
 	switch {
 	case !ok:
 		return
-	case isDir && !strings.HasSuffix(source.string, "/"):
-		to = path.Join(to, filepath.Base(absolute(t.Dir, source.string)))
+	case isDir && !strings.HasSuffix(source.string, "/") && filepath.Base(source.string) != ".":
+		to = path.Join(to, name)
 	case isDir:
 		to = path.Clean(to)
-	case to == "/":
-		to = "/" + fileName(source.string)
+	case strings.HasSuffix(to, "/"):
+		to += name
+	case slices.Contains(directories, to):
+		t.problems.add(source.at, "cannot put the file %s in the place of the directory %s: write the destination %s/ to put it into that", source.string, to, to)
+		return
 	}
 	t.layer(slipway.Layer{Copy: &slipway.CopyLayer{From: from, To: to}}, source.at)
 }
@@ -101,6 +116,9 @@ func (t *translation) upload(p provisioner, source text, to string) {
 func (t *translation) bring(source text, name string) (isDir, ok bool) {
 	t.secrets.plain(t.problems, source, "the path of a file")
 	host := absolute(t.Dir, source.string)
+	if real, err := filepath.EvalSymlinks(host); err == nil {
+		host = real // what the template names is followed if it is a link
+	}
 	info, err := os.Stat(host)
 	switch {
 	case os.IsNotExist(err):

@@ -21,8 +21,8 @@ type hclTemplate struct {
 	variables map[string]*hclVariable
 	locals    map[string]*hclLocal
 	sources   map[string]*hclsyntax.Block // by "docker.web"
-	builds    []*hclsyntax.Block
-	looking   []string // locals that are being evaluated
+	plans     []*hclsyntax.Block          // build blocks
+	looking   []string                    // locals that are being evaluated
 }
 
 // hcl reads the template in HCL.
@@ -58,7 +58,7 @@ func (r *reader) hcl(isDir bool) ([]draft, error) {
 		return nil, err
 	}
 	var drafts []draft
-	for _, b := range t.builds {
+	for _, b := range t.plans {
 		drafts = append(drafts, t.build(b)...)
 	}
 	if len(drafts) == 0 && t.problems.err() == nil {
@@ -146,8 +146,9 @@ func (t *hclTemplate) block(b *hclsyntax.Block) {
 			t.problems.add(at(b.TypeRange), "cannot have the source %q twice: it is at %s too", name, at(other.TypeRange))
 		}
 		t.sources[name] = b
+		t.builds = append(t.builds, name)
 	case "build":
-		t.builds = append(t.builds, b)
+		t.plans = append(t.plans, b)
 	case "data":
 		if t.From != "" {
 			t.notes = append(t.notes, at(b.TypeRange).String()+": data has no effect: the image starts from "+t.From)

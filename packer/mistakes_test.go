@@ -64,6 +64,9 @@ var jsonMistakes = map[string]struct{ template, want string }{
 	"no destination":       {provision(`{"type": "file", "source": "there.sh"}`), `t.json:3:12: cannot run the file provisioner: want a destination`},
 	"missing file":         {provision(`{"type": "file", "source": "missing", "destination": "/"}`), `t.json:3:30: cannot find missing`},
 	"file at home":         {provision(`{"type": "file", "source": "there.sh", "destination": "~/x"}`), `t.json:3:57: cannot use "~/x" as a path in the image: want an absolute one`},
+	"file for directory":   {provision(`{"type": "file", "source": "there.sh", "destination": "/tmp"}`), `t.json:3:30: cannot put the file there.sh in the place of the directory /tmp: write the destination /tmp/`},
+	"only of no build":     {provision(`{"type": "shell", "inline": ["a"], "only": ["doker"]}`), `t.json:3:47: cannot find the build "doker": did you mean "docker"?`},
+	"override of no build": {provision(`{"type": "shell", "inline": ["a"], "override": {"doker": {}}}`), `t.json:3:51: cannot find the build "doker": did you mean "docker"?`},
 	"missing playbook":     {provision(`{"type": "ansible-local", "playbook_file": "missing.yml"}`), `t.json:3:46: cannot find missing.yml`},
 	"no playbook":          {provision(`{"type": "ansible-local"}`), `t.json:3:12: cannot run the ansible-local provisioner: want either playbook_file or playbook_files`},
 	"docker-push":          {`{"builders": [` + docker + `], "post-processors": [["manifest", "docker-push"]]}`, `t.json:1:107: cannot use the docker-push post-processor: the image is slipwayd's`},
@@ -124,6 +127,7 @@ var hclMistakes = map[string]struct{ template, want string }{
 	"secret number":      {hclBuild("") + "variable \"v\" {\n default = 3\n sensitive = true\n}\n", `t.pkr.hcl:9:1: cannot keep "v" secret: it is no text`},
 	"secret compared":    {hclBuild(`provisioner "shell" { inline = [var.v == "x" ? "a" : "b"] }`) + "variable \"v\" {\n default = \"x\"\n sensitive = true\n}\n", "t.pkr.hcl:7:34: cannot use it: cannot make anything of a sensitive variable"},
 	"secret in content":  {hclBuild(`provisioner "file" { content = "k=${var.v}", destination = "/x" }`) + "variable \"v\" {\n default = \"x\"\n sensitive = true\n}\n", `t.pkr.hcl:7:`},
+	"except no build":    {hclBuild(`post-processor "manifest" { except = ["web"] }`), `t.pkr.hcl:7:41: cannot find the build "web": want one of docker.web`},
 	"user in HCL":        {hclBuild("provisioner \"shell\" { inline = [\"{{user `x`}}\"] }"), `t.pkr.hcl:7:35: cannot use user here: in HCL it is ${var.x}`},
 	"template_dir":       {hclBuild("provisioner \"shell\" { inline = [\"{{template_dir}}\"] }"), `t.pkr.hcl:7:35: cannot use template_dir here: in HCL it is ${path.root}`},
 }

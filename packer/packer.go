@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,6 +78,11 @@ func Load(o Options) (*Template, error) {
 	}
 	images := 0
 	for _, d := range drafts {
+		for _, name := range []string{d.source, d.path} {
+			if !slices.Contains(r.builds, name) {
+				r.builds = append(r.builds, name)
+			}
+		}
 		if d.builder.typ != "file" {
 			images++
 		}
@@ -93,6 +99,7 @@ type reader struct {
 	now     time.Time
 	secrets *secrets
 	notes   []string
+	builds  []string // names that only and except may have
 }
 
 // translate turns drafts into builds. If the template has several images, each is called after its build too.

@@ -76,8 +76,7 @@ func (t *translation) postProcess(sequence []component) {
 				head.settings.set(*f)
 			}
 		}
-		t.into(head, &general, manual{})
-		if len(general.Only) > 0 && !t.named(general.Only) || t.named(general.Except) {
+		if !t.into(head, &general, manual{}) || !t.wanted(general.Only, general.Except) {
 			continue
 		}
 		read, known := postProcessors[c.typ]

@@ -81,7 +81,7 @@ func (t *translation) provision(number int, c component) {
 	if !t.into(head, &general, manual{}) {
 		return
 	}
-	if len(general.Only) > 0 && !t.named(general.Only) || t.named(general.Except) {
+	if !t.wanted(general.Only, general.Except) {
 		return
 	}
 	switch {
@@ -116,9 +116,16 @@ func (t *translation) provision(number int, c component) {
 	}
 }
 
-// named reports whether the build is one of names.
-func (t *translation) named(names []text) bool {
-	return slices.ContainsFunc(names, func(n text) bool { return n.string == t.draft.source || n.string == t.draft.path })
+// wanted reports whether something with these only and except is for this build. Names of builds that there are none of are
+// mistakes: what they are for would never be done.
+func (t *translation) wanted(only, except []text) bool {
+	for _, name := range slices.Concat(only, except) {
+		if !slices.Contains(t.builds, name.string) {
+			t.problems.add(name.at, "cannot find the build %q: %s", name.string, manifest.Suggestion(name.string, t.builds))
+		}
+	}
+	isThis := func(n text) bool { return n.string == t.draft.source || n.string == t.draft.path }
+	return (len(only) == 0 || slices.ContainsFunc(only, isThis)) && !slices.ContainsFunc(except, isThis)
 }
 
 // overridden returns settings with what override says for this build put over them.
@@ -131,9 +138,14 @@ func (t *translation) overridden(settings *object, override setting) *object {
 		t.problems.add(override.at, "cannot use %s here: want an object of builds and their settings", override.kind())
 		return settings
 	}
+	for _, f := range builds.fields {
+		if !slices.Contains(t.builds, f.name) {
+			t.problems.add(f.at, "cannot find the build %q: %s", f.name, manifest.Suggestion(f.name, t.builds))
+		}
+	}
 	own := builds.get(t.draft.source)
 	if own == nil {
-		own = builds.get(t.draft.name)
+		own = builds.get(t.draft.path)
 	}
 	if own == nil {
 		return settings
