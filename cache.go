@@ -35,3 +35,15 @@ type CacheReport struct {
 	Freed         int64 `json:"freed"` // bytes
 	Young         int64 `json:"young"` // bytes that nothing needs and that stay for now: they may belong to a bake that is about to begin
 }
+
+// Validate returns nil, or an Invalid error if a limit is negative.
+func (r CacheRequest) Validate() error {
+	var p problems
+	if r.MaxBytes != nil {
+		p.notNegative("max_bytes", float64(*r.MaxBytes))
+	}
+	if r.MaxAge != nil {
+		p.notNegative("max_age", float64(*r.MaxAge))
+	}
+	return p.err()
+}

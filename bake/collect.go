@@ -24,7 +24,7 @@ type Policy struct {
 // Roots are what is needed whatever the cache does.
 type Roots struct {
 	Images []slipway.Image  // with all that they consist of, and what they can be built from again
-	Bakes  []slipway.Bake   // that are under way
+	Bakes  []slipway.Bake   // those under way with all they need, of the others the requests: what later ones are compared with
 	Used   []slipway.Digest // images that machines run or may be launched of, whether or not they are among Images
 }
 
@@ -138,6 +138,10 @@ func (b *Baker) mark(ctx context.Context, r Roots) (map[slipway.Digest]bool, err
 		}
 	}
 	for _, bake := range r.Bakes {
+		if bake.State.Done() {
+			needed[bake.Request] = true
+			continue
+		}
 		err := cmp.Or(mark(b.requestParts(ctx, bake.Request)), mark(b.images.Parts(ctx, bake.Rebuild)), mark(b.images.Parts(ctx, bake.Image)))
 		for _, l := range bake.Layers {
 			err = cmp.Or(err, layer(l.LayerInfo))

@@ -141,10 +141,13 @@ func TestCollectKeepsWhatIsNeeded(t *testing.T) {
 			return bake.Roots{Used: []slipway.Digest{img.Digest}}
 		}, func(part string) bool { return part == "layer" || part == "manifest" }},
 		{"a bake", func(req slipway.Digest, img slipway.Image) bake.Roots {
-			return bake.Roots{Bakes: []slipway.Bake{{Request: req, Layers: []slipway.LayerBake{{LayerInfo: img.Layers[0]}}}}}
+			return bake.Roots{Bakes: []slipway.Bake{{State: slipway.BakeRunning, Request: req, Layers: []slipway.LayerBake{{LayerInfo: img.Layers[0]}}}}}
 		}, func(part string) bool { return part != "manifest" }},
+		{"a bake that is over", func(req slipway.Digest, img slipway.Image) bake.Roots {
+			return bake.Roots{Bakes: []slipway.Bake{{State: slipway.BakeFailed, Request: req, Layers: []slipway.LayerBake{{LayerInfo: img.Layers[0]}}}}}
+		}, func(part string) bool { return part == "request" }},
 		{"a bake that builds an image again", func(_ slipway.Digest, img slipway.Image) bake.Roots {
-			return bake.Roots{Bakes: []slipway.Bake{{Rebuild: img.Digest}}}
+			return bake.Roots{Bakes: []slipway.Bake{{State: slipway.BakeRunning, Rebuild: img.Digest}}}
 		}, func(part string) bool { return part == "layer" || part == "manifest" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -136,6 +136,8 @@ func still() http.Handler {
 		"DELETE /v1/channels/hello/stable":      nil,
 		"DELETE /v1/channels/hello/beta":        slipway.Errorf(slipway.NotFound, "cannot find channel"),
 		"POST /v1/prunes":                       pruned(images),
+		"GET /v1/cache":                         cacheReport(true),
+		"POST /v1/cache/prune":                  cacheReport(false),
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			switch v := answer.(type) {
@@ -220,4 +222,11 @@ func pruned(images []slipway.Image) slipway.Pruned {
 		})
 	}
 	return p
+}
+
+func cacheReport(dry bool) slipway.CacheReport {
+	return slipway.CacheReport{
+		DryRun: dry, MaxBytes: 20e9, MaxAge: 720 * time.Hour, Bytes: 3_100_000_000, Layers: 12, CacheBytes: 400_000_000,
+		RemovedLayers: 2, RemovedBlobs: 5, Freed: 20_000_000, Young: 1000,
+	}
 }

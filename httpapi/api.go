@@ -22,6 +22,7 @@ type Config struct {
 	Catalog  slipway.Catalog
 	Exchange Exchange
 	Secrets  slipway.SecretStore
+	Cache    slipway.Cache
 	Provider slipway.Provider
 	Pools    Pools
 	Log      *slog.Logger // hears of internal errors, which callers are not shown
@@ -84,6 +85,9 @@ func (a *api) routes() []route {
 		{"POST", "/v1/bakes/plan", read, "planBake", "Say what a bake would do", "Layer by layer: in the cache, or to be built, and why. Builds nothing and pulls nothing. The files of the context must have been uploaded.", post(a.planBake)},
 		{"GET", "/v1/bakes", read, "listBakes", "List bakes", "Newest first.", get(a.listBakes)},
 		{"GET", "/v1/bakes/{id}", read, "getBake", "Show a bake", "", get(a.getBake)},
+
+		{"GET", "/v1/cache", read, "getCache", "Show what is stored for bakes to come", "And what of it would go now, by the server's limits.", get(a.getCache)},
+		{"POST", "/v1/cache/prune", write, "pruneCache", "Remove cached layers, and content that nothing needs", "Nothing goes that an image, a server group or a bake under way needs, nor what was uploaded within the last hours.", change(a.pruneCache)},
 
 		{"POST", "/v1/executions", write, "ship", "Ship: bake, test and deploy", "Starts a bake and then deploys its image to the environments one after the other. Returns at once.", accept(a.ship)},
 		{"GET", "/v1/executions/{id}", read, "getExecution", "Show an execution", "", get(a.getExecution)},

@@ -53,6 +53,10 @@ func run(ctx context.Context, o options) (err error) {
 	if err := preflight(o.agent); err != nil {
 		return err
 	}
+	cacheBytes, err := o.cacheBytes()
+	if err != nil {
+		return err
+	}
 	lock, err := lockDataDir(o.data)
 	if err != nil {
 		return err
@@ -155,6 +159,8 @@ func run(ctx context.Context, o options) (err error) {
 		},
 	})
 	working.Go(func() error { return keeper.Run(background) })
+	cache := &collector{baker: baker, store: store, provider: machines, maxBytes: cacheBytes, maxAge: o.cacheAge, log: o.log}
+	working.Go(func() error { return cache.run(background) })
 	stops.add("traffic", func() error { stopBackground(); return working.Wait() })
 
 	// Workflows: unfinished ones go on as soon as the worker polls.
@@ -178,7 +184,7 @@ func run(ctx context.Context, o options) (err error) {
 	// The API last: who can reach it can use it.
 	exchange := registry.NewExchange(registry.ExchangeConfig{Client: registries, Images: images, Store: store, Dir: o.path("cache/registry")})
 	api := httpapi.New(httpapi.Config{
-		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Secrets: values, Provider: machines, Pools: router, Log: o.log, Version: o.version,
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache, Secrets: values, Provider: machines, Pools: router, Log: o.log, Version: o.version,
 	})
 	return serve(ctx, o, api, listeners, started)
 }
