@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -68,7 +69,7 @@ func TestFiles(t *testing.T) {
 			l.AddFile("/same", plain, []byte("same")), l.AddFile("/longer", plain, []byte("abc")), l.AddFile("/other", plain, []byte("abc")),
 			l.AddFile("/mode", plain, nil), l.AddFile("/owner", plain, nil), l.AddFile("/gone", plain, nil), l.AddDir("/gone-too/sub", image.Attr{Mode: 0o755}),
 			l.AddSymlink("/link", "same", image.Attr{}), l.AddFile("/kind", plain, nil), l.AddNode("/node", 0o020000, 0x103, plain),
-			l.AddFile("/ping", image.Attr{Mode: 0o755, Xattrs: map[string]string{"security.capability": "\x01\x00\x00\x02"}}, nil),
+			l.AddFile("/ping", image.Attr{Mode: 0o755, Xattrs: map[string]string{"security.capability": "\x01\x00\x00\x02\x00\x20\x00\x00" + strings.Repeat("\x00", 12)}}, nil),
 			l.AddFile("/noted", image.Attr{Mode: 0o644, Xattrs: map[string]string{"user.note": "a"}}, nil),
 		}
 	})
@@ -95,7 +96,7 @@ func TestFiles(t *testing.T) {
 /noted: user.more none → c, user.note a → b
 /other: content
 /owner: mode 0644 → 0600, owner 0:0 → 33:4
-/ping: security.capability 0x01000002 → none
+/ping: security.capability cap_net_raw=ep → none
 `, lines(d.Files))
 	if same := b.compare(t, imageOf([]slipway.Digest{older}), imageOf([]slipway.Digest{older})); len(same.Files) > 0 {
 		t.Errorf("an image differs from itself: %v", same.Files)
@@ -327,5 +328,33 @@ func TestUnreadable(t *testing.T) {
 	}
 	if _, err := diff.Images(t.Context(), b.store, imageOf([]slipway.Digest{good}), imageOf([]slipway.Digest{other})); slipway.CodeOf(err) != slipway.Corrupt {
 		t.Errorf("a layer that is cut short: %v, want Corrupt", err)
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	for _, c := range []struct {
+		set, want string // what setcap(8) is asked for, and what is shown
+	}{
+		{"cap_net_raw=ep", "cap_net_raw=ep"},
+		{"cap_net_bind_service,cap_net_raw=p", "cap_net_bind_service,cap_net_raw=p"},
+		{"cap_sys_admin=ei", "cap_sys_admin=ei"},
+		{"cap_checkpoint_restore=eip", "cap_checkpoint_restore=eip"},
+		{"cap_chown=p cap_bpf=i", "cap_chown=p cap_bpf=i"},
+	} {
+		t.Run(c.set, func(t *testing.T) {
+			if _, err := exec.LookPath("setcap"); err != nil {
+				t.Skip("needs setcap")
+			}
+			b := newBed(t)
+			older := b.change(t, nil, func(dir string) { os.WriteFile(dir+"/a", nil, 0o755) })
+			newer := b.change(t, nil, func(dir string) {
+				os.WriteFile(dir+"/a", nil, 0o755)
+				if out, err := exec.Command("setcap", c.set, dir+"/a").CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+			})
+			d := b.compare(t, imageOf([]slipway.Digest{older}), imageOf([]slipway.Digest{newer}))
+			wants(t, "files", "/a: security.capability none → "+c.want+"\n", lines(d.Files))
+		})
 	}
 }

@@ -87,7 +87,7 @@ func (n *inode) state() *slipway.FileState {
 		if s.Xattrs == nil {
 			s.Xattrs = map[string]string{}
 		}
-		s.Xattrs[xattrName(name)] = printable(value)
+		s.Xattrs[xattrName(name)] = printable(name, value)
 	}
 	return s
 }
@@ -149,8 +149,11 @@ func xattrName(name string) string {
 	return name
 }
 
-// printable returns text as it is and all else in hexadecimal.
-func printable(value string) string {
+// printable returns text as it is, capabilities by their names, and all else in hexadecimal.
+func printable(name, value string) string {
+	if text, ok := capabilityText(value); ok && name == "security.capability" {
+		return text
+	}
 	if utf8.ValidString(value) && strings.IndexFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
 		return value
 	}
