@@ -116,6 +116,10 @@ func (d decoder) text(s setting, raw bool) text {
 	switch v := s.value.(type) {
 	case json.Number:
 		return text{v.String(), s.at}
+	case bool:
+		if d.scope.user == nil { // HCL's values are converted to the type that is wanted, those of JSON are not
+			return text{strconv.FormatBool(v), s.at}
+		}
 	case string:
 		if raw {
 			return text{v, s.at}

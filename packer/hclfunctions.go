@@ -17,8 +17,12 @@ import (
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
@@ -31,8 +35,8 @@ func (r *reader) hclFunctions() map[string]function.Function {
 		"compact": stdlib.CompactFunc, "concat": stdlib.ConcatFunc, "contains": stdlib.ContainsFunc, "csvdecode": stdlib.CSVDecodeFunc,
 		"distinct": stdlib.DistinctFunc, "element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc, "floor": stdlib.FloorFunc,
 		"format": stdlib.FormatFunc, "formatdate": stdlib.FormatDateFunc, "formatlist": stdlib.FormatListFunc, "indent": stdlib.IndentFunc,
-		"index": stdlib.IndexFunc, "join": stdlib.JoinFunc, "jsondecode": stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
-		"keys": stdlib.KeysFunc, "length": stdlib.LengthFunc, "log": stdlib.LogFunc, "lookup": stdlib.LookupFunc, "lower": stdlib.LowerFunc,
+		"join": stdlib.JoinFunc, "jsondecode": stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
+		"keys": stdlib.KeysFunc, "log": stdlib.LogFunc, "lookup": stdlib.LookupFunc, "lower": stdlib.LowerFunc,
 		"max": stdlib.MaxFunc, "merge": stdlib.MergeFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc, "pow": stdlib.PowFunc,
 		"range": stdlib.RangeFunc, "regex": stdlib.RegexFunc, "regexall": stdlib.RegexAllFunc, "regex_replace": stdlib.RegexReplaceFunc,
 		"replace": stdlib.ReplaceFunc, "reverse": stdlib.ReverseListFunc, "setintersection": stdlib.SetIntersectionFunc,
@@ -42,6 +46,11 @@ func (r *reader) hclFunctions() map[string]function.Function {
 		"trimspace": stdlib.TrimSpaceFunc, "trimsuffix": stdlib.TrimSuffixFunc, "try": tryfunc.TryFunc, "upper": stdlib.UpperFunc,
 		"values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
 
+		"convert": typeexpr.ConvertFunc,
+		"length":  lengthFunction,
+		"index":   indexFunction,
+		"alltrue": truths(func(all []cty.Value) bool { return !slices.ContainsFunc(all, isFalse) }),
+		"anytrue": truths(func(all []cty.Value) bool { return slices.ContainsFunc(all, isTrue) }),
 		"base64decode": textFunction(func(s string) (string, error) {
 			b, err := base64.StdEncoding.DecodeString(s)
 			return string(b), err
@@ -67,6 +76,7 @@ func (r *reader) hclFunctions() map[string]function.Function {
 		"env":          refusing("only the default of a variable may read the environment; write a variable with default = env(\"NAME\")"),
 	}
 	f["legacy_isotime"] = f["isotime"]
+	f["templatefile"] = r.templateFile(f)
 	for name, why := range refusedFunctions {
 		f[name] = refusing(why)
 	}
@@ -108,6 +118,86 @@ func sumFunction(h func() hash.Hash) function.Function {
 		sum.Write([]byte(s))
 		return hex.EncodeToString(sum.Sum(nil)), nil
 	})
+}
+
+// lengthFunction counts the items of a list or map, or the letters of a text.
+var lengthFunction = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowDynamicType: true}},
+	Type:   function.StaticReturnType(cty.Number),
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		switch t := args[0].Type(); {
+		case t == cty.String:
+			return stdlib.Strlen(args[0])
+		case t.IsObjectType():
+			return cty.NumberIntVal(int64(len(t.AttributeTypes()))), nil
+		}
+		return stdlib.Length(args[0])
+	},
+})
+
+// indexFunction finds where in a list a value is.
+var indexFunction = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType}, {Name: "value", Type: cty.DynamicPseudoType}},
+	Type:   function.StaticReturnType(cty.Number),
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		if !args[0].CanIterateElements() || args[0].Type().IsMapType() || args[0].Type().IsObjectType() {
+			return cty.NilVal, function.NewArgErrorf(0, "want a list")
+		}
+		for i, item := range args[0].AsValueSlice() {
+			if equal, err := stdlib.Equal(item, args[1]); err == nil && isTrue(equal) {
+				return cty.NumberIntVal(int64(i)), nil
+			}
+		}
+		return cty.NilVal, errors.New("the list does not have it")
+	},
+})
+
+func isTrue(v cty.Value) bool  { return v.IsKnown() && !v.IsNull() && v.Type() == cty.Bool && v.True() }
+func isFalse(v cty.Value) bool { return !isTrue(v) }
+
+func truths(f func([]cty.Value) bool) function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "list", Type: cty.List(cty.Bool)}},
+		Type:   function.StaticReturnType(cty.Bool),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			return cty.BoolVal(f(args[0].AsValueSlice())), nil
+		},
+	})
+}
+
+// templateFile makes the function that renders a file in which ${…} may use the given values and functions.
+func (r *reader) templateFile(functions map[string]function.Function) function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "path", Type: cty.String}, {Name: "values", Type: cty.DynamicPseudoType}},
+		Type:   function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			name := args[0].AsString()
+			content, err := r.fileText(name)
+			if err != nil {
+				return cty.NilVal, err
+			}
+			if t := args[1].Type(); !t.IsObjectType() && !t.IsMapType() || args[1].IsNull() {
+				return cty.NilVal, function.NewArgErrorf(1, "want an object of values")
+			}
+			expr, diags := hclsyntax.ParseTemplate([]byte(content), name, hcl.InitialPos)
+			if diags.HasErrors() {
+				return cty.NilVal, diags
+			}
+			if slices.ContainsFunc(expr.Variables(), func(v hcl.Traversal) bool { return !hasField(args[1], v.RootName()) }) {
+				return cty.NilVal, fmt.Errorf("%s uses a value that is not given", name)
+			}
+			value, diags := expr.Value(&hcl.EvalContext{Variables: args[1].AsValueMap(), Functions: functions})
+			if diags.HasErrors() {
+				return cty.NilVal, diags
+			}
+			return convert.Convert(value, cty.String)
+		},
+	})
+}
+
+func hasField(object cty.Value, name string) bool {
+	_, ok := object.AsValueMap()[name]
+	return ok
 }
 
 func clock(f func() string) function.Function {
