@@ -57,9 +57,9 @@ type Exec struct {
 
 // Terminal is a terminal that a program runs at.
 type Terminal struct {
-	Type    string        // the environment variable TERM; what escape sequences it knows
-	Window  Window        // at the beginning
-	Windows <-chan Window // whenever it changes; may be nil or be closed
+	Type    string        `json:"type,omitempty"` // the environment variable TERM: what escape sequences it knows
+	Window  Window        `json:"window"`         // at the beginning
+	Windows <-chan Window `json:"-"`              // whenever it changes; may be nil or be closed
 }
 
 // Window is the size of a terminal, in letters.

@@ -64,7 +64,7 @@ slipway.yaml beside it says what a template does not: service, tests, environmen
 	o.packer.add(c)
 	o.ingredients.add(c)
 	o.wait.add(c)
-	c.AddCommand(newBakeLog(f, nil), newBakeAbort(f, nil))
+	c.AddCommand(newBakeLog(f, nil), newBakeAbort(f, nil), newBakeShell(f, nil))
 	return c
 }
 

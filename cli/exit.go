@@ -95,6 +95,9 @@ func (f *Factory) report(err error) {
 	if errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled) {
 		return
 	}
+	if o, ok := errors.AsType[*outcome](err); ok && o.message == "" {
+		return // a program has ended badly, and has said itself what there is to say
+	}
 	var joined interface{ Unwrap() []error }
 	if errors.As(err, &joined) {
 		for _, err := range joined.Unwrap() {

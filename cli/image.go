@@ -37,7 +37,7 @@ which is also meant by APPLICATION alone.`,
 func imageVerbs(f *Factory) []*cobra.Command {
 	return []*cobra.Command{
 		newImageShow(f), newImageDiff(f), newImageTree(f), newImageChannel(f), newImageChannels(f), newImageRevoke(f), newImagePrune(f),
-		newImagePush(f, nil), newImagePull(f, nil),
+		newImageShell(f, nil), newImageTests(f, nil), newImagePush(f, nil), newImagePull(f, nil),
 	}
 }
 

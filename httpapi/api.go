@@ -15,18 +15,19 @@ import (
 
 // Config is what the API serves.
 type Config struct {
-	Store    slipway.Store
-	Bus      slipway.Bus
-	Blobs    slipway.Blobs
-	Operator slipway.Operator
-	Catalog  slipway.Catalog
-	Exchange Exchange
-	Secrets  slipway.SecretStore
-	Cache    slipway.Cache
-	Provider slipway.Provider
-	Pools    Pools
-	Log      *slog.Logger // hears of internal errors, which callers are not shown
-	Version  string       // of slipwayd
+	Store     slipway.Store
+	Bus       slipway.Bus
+	Blobs     slipway.Blobs
+	Operator  slipway.Operator
+	Catalog   slipway.Catalog
+	Exchange  Exchange
+	Secrets   slipway.SecretStore
+	Cache     slipway.Cache
+	Provider  slipway.Provider
+	Sandboxes Sandboxes
+	Pools     Pools
+	Log       *slog.Logger // hears of internal errors, which callers are not shown
+	Version   string       // of slipwayd
 }
 
 // New returns the API's handler. It trusts whoever can connect, so it belongs on a unix socket or on the loopback; there it
@@ -115,6 +116,9 @@ func (a *api) routes() []route {
 		{"GET", "/v1/channels", read, "listChannels", "List channels", "", get(a.listChannels)},
 		{"PUT", "/v1/channels/{application}/{channel}", write, "moveChannel", "Move a channel to an image", "At once, or not at all. Moving it to where it is changes nothing. A conflict if it is not where if_at says.", change(a.moveChannel)},
 		{"DELETE", "/v1/channels/{application}/{channel}", write, "deleteChannel", "Remove a channel", "The image stays.", remove(a.deleteChannel)},
+		{"GET", "/v1/images/{application}/{ref}/tests", read, "imageTests", "What did the tests of an image find?", "As JSON, or with \"Accept: application/xml\" as JUnit XML for CI.", report[slipway.TestReport](a.imageTests)},
+		{"POST", "/v1/images/{application}/{ref}/shell", write, "imageShell", "Look into a machine of an image", "Makes a machine, whose service is started as in production unless it says no_service, runs a shell or another program in it, and connects the caller with that: the connection is upgraded. The machine stays when its service ends, and is removed when the program has ended or the connection breaks. The image's tests may have failed; it must not be revoked.", shell(a.imageShell)},
+		{"POST", "/v1/bakes/{id}/shell", write, "bakeShell", "Look into the sandbox of a failed bake", "Connects the caller with a shell in the sandbox that a bake with keep_on_failure has kept: the connection is upgraded.", shell(a.bakeShell)},
 		{"POST", "/v1/rebuilds", write, "rebuildImage", "Build an image again, and compare", "Starts a bake from the image's recorded inputs, without cache and with the very same packages. The bake fails, and names the files that differ, unless every layer comes out the same. It registers nothing.", accept(a.rebuild)},
 
 		{"GET", "/v1/clusters", read, "listClusters", "List clusters as they are now", "", get(a.listClusters)},

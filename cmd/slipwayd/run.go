@@ -152,15 +152,21 @@ func run(ctx context.Context, o options) (err error) {
 	working.Go(func() error {
 		return fleet.Losses{Provider: machines, Store: store, Bus: bus, Log: o.log}.Run(background)
 	})
+	cache := &collector{baker: baker, store: store, provider: machines, maxBytes: cacheBytes, maxAge: o.cacheAge, log: o.log}
+	working.Go(func() error { return cache.run(background) })
 	keeper := catalog.New(catalog.Config{
-		Store: store, Bus: bus, Provider: machines, Images: images, Log: o.log,
+		Store: store, Bus: bus, Provider: machines, Images: images, Cache: cache, Log: o.log,
 		Compare: func(ctx context.Context, older, newer slipway.Image) (slipway.ImageDiff, error) {
 			return diff.Images(ctx, images, older, newer)
 		},
 	})
 	working.Go(func() error { return keeper.Run(background) })
-	cache := &collector{baker: baker, store: store, provider: machines, maxBytes: cacheBytes, maxAge: o.cacheAge, log: o.log}
-	working.Go(func() error { return cache.run(background) })
+	working.Go(func() error {
+		if err := httpapi.EndShells(background, machines, started); err != nil && background.Err() == nil {
+			o.log.Warn("cannot remove the machines of shells that ended with the last slipwayd", "error", err)
+		}
+		return nil
+	})
 	stops.add("traffic", func() error { stopBackground(); return working.Wait() })
 
 	// Workflows: unfinished ones go on as soon as the worker polls.
@@ -184,7 +190,7 @@ func run(ctx context.Context, o options) (err error) {
 	// The API last: who can reach it can use it.
 	exchange := registry.NewExchange(registry.ExchangeConfig{Client: registries, Images: images, Store: store, Dir: o.path("cache/registry")})
 	api := httpapi.New(httpapi.Config{
-		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache, Secrets: values, Provider: machines, Pools: router, Log: o.log, Version: o.version,
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache, Secrets: values, Provider: machines, Sandboxes: baker, Pools: router, Log: o.log, Version: o.version,
 	})
 	return serve(ctx, o, api, listeners, started)
 }
