@@ -65,7 +65,8 @@ func (t *translation) ansible(p provisioner) {
 		extra += " " + word.string
 	}
 	for _, playbook := range playbooks {
-		commands = append(commands, fmt.Sprintf("cd %s && %s %s %s -c local -i %s", staging, s.Command.string, playbook, extra, path.Join(staging, inventory)))
+		commands = append(commands, fmt.Sprintf("cd %s && %s %s %s -c local -i %s",
+			staging, s.Command.string, playbook, extra, path.Join(staging, inventory)))
 	}
 
 	clean := ""
@@ -171,7 +172,8 @@ func galaxy(s ansibleSettings, staging string) []string {
 	}
 	commands := []string{fmt.Sprintf("cd %s && %s install -r %s -p %s -f", staging, s.GalaxyCommand.string, file, roles)}
 	if collections != "" {
-		commands = append(commands, fmt.Sprintf("cd %s && %s collection install -r %s -p %s -f", staging, s.GalaxyCommand.string, file, collections))
+		commands = append(commands, fmt.Sprintf("cd %s && %s collection install -r %s -p %s -f",
+			staging, s.GalaxyCommand.string, file, collections))
 	}
 	return commands
 }

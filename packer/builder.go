@@ -1,8 +1,10 @@
 package packer
 
 import (
+	"path"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/slipway-sh/slipway/manifest"
 )
@@ -48,7 +50,8 @@ func (t *translation) start() {
 		t.home = "/root"
 		t.note(c.at, "the settings of %s have no effect: the image starts from %s", c, t.Options.From)
 	case c.typ == "null":
-		t.problems.add(c.at, "cannot bake a build of the null builder: it has nothing to start from; add --from debian:bookworm, say, to run its provisioners on that")
+		t.problems.add(c.at, "cannot bake a build of the null builder: it has nothing to start from; "+
+			"add --from debian:bookworm, say, to run its provisioners on that")
 	case isMachine:
 		t.problems.add(c.at, "cannot bake a build of the %s builder: it starts from an image of machines that are not slipway's; "+
 			"add --from debian:bookworm, say, to run its provisioners on that", c.typ)
@@ -62,13 +65,20 @@ func (t *translation) start() {
 	if t.Options.From != "" && t.File == nil {
 		t.image.From = t.Options.From
 	}
+	if file, ok := strings.CutPrefix(t.Options.From, "rootfs:"); ok && t.File == nil {
+		name := path.Join(contextRoot, "base", fileName(file))
+		t.bring(text{file, c.at}, name)
+		t.image.From = "rootfs:" + name
+	}
 }
 
 // debianImage matches names of the official images of Debian that have nothing but Debian in them.
-var debianImage = regexp.MustCompile(`^(?:(?:docker\.io/)?(?:library/)?debian|(?:docker\.io/)?debian)(?::([a-z]+|[0-9]+)(?:-slim)?)?$`)
+var debianImage = regexp.MustCompile(`^(?:docker\.io/)?(?:library/)?debian(?::([a-z]+|[0-9]+)(?:-slim)?)?$`)
 
 // debianSuites are the suites by the numbers of Debian's releases.
-var debianSuites = map[string]string{"10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie", "14": "forky", "latest": "stable", "": "stable"}
+var debianSuites = map[string]string{
+	"10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie", "14": "forky", "latest": "stable", "": "stable",
+}
 
 // notSuites are tags of Debian's images that name no suite.
 var notSuites = []string{"experimental", "rc-buggy", "slim"}

@@ -121,7 +121,8 @@ func (d *dockerfile) expose(text string) string {
 	case protocol == "udp" || strings.ContainsAny(text, " -") || err != nil:
 		return fmt.Sprintf("cannot use EXPOSE %s: want one TCP port; write the service in slipway.yaml beside the template", text)
 	case d.port != 0 && d.port != port:
-		return fmt.Sprintf("cannot use EXPOSE %s: a service has one port, and EXPOSE %d is there already; leave out the ones that no health check or load balancer asks", text, d.port)
+		return fmt.Sprintf("cannot use EXPOSE %s: a service has one port, and EXPOSE %d is there already; "+
+			"leave out the ones that no health check or load balancer asks", text, d.port)
 	}
 	d.port = port
 	return ""

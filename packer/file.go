@@ -26,7 +26,8 @@ func (t *translation) file(p provisioner) {
 	}
 	switch {
 	case s.Direction.string != "" && s.Direction.string != "upload":
-		t.problems.add(s.Direction.at, "cannot use direction = %q of the file provisioner: nothing is taken out of an image; want upload", s.Direction.string)
+		t.problems.add(s.Direction.at, "cannot use direction = %q of the file provisioner: nothing is taken out of an image; want upload",
+			s.Direction.string)
 		return
 	case !s.Destination.given():
 		t.problems.add(p.at, "cannot run the file provisioner: want a destination")
@@ -106,7 +107,8 @@ func (t *translation) upload(p provisioner, source text, to string) {
 	case strings.HasSuffix(to, "/"):
 		to += name
 	case slices.Contains(directories, to):
-		t.problems.add(source.at, "cannot put the file %s in the place of the directory %s: write the destination %s/ to put it into that", source.string, to, to)
+		t.problems.add(source.at, "cannot put the file %s in the place of the directory %s: write the destination %s/ to put it into that",
+			source.string, to, to)
 		return
 	}
 	t.layer(slipway.Layer{Copy: &slipway.CopyLayer{From: from, To: to}}, source.at)

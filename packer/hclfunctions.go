@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -76,7 +77,7 @@ func (r *reader) hclFunctions() map[string]function.Function {
 		"env":          refusing("only the default of a variable may read the environment; write a variable with default = env(\"NAME\")"),
 	}
 	f["legacy_isotime"] = f["isotime"]
-	f["templatefile"] = r.templateFile(f)
+	f["templatefile"] = r.templateFile(maps.Clone(f)) // which cannot call itself
 	for name, why := range refusedFunctions {
 		f[name] = refusing(why)
 	}

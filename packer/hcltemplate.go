@@ -154,7 +154,8 @@ func (t *hclTemplate) block(b *hclsyntax.Block) {
 			t.notes = append(t.notes, at(b.TypeRange).String()+": data has no effect: the image starts from "+t.From)
 			return
 		}
-		t.problems.add(at(b.TypeRange), "cannot use the data source %s.%s: slipway asks no cloud; hand what it finds in with a variable, or add --from", b.Labels[0], b.Labels[1])
+		t.problems.add(at(b.TypeRange), "cannot use the data source %s.%s: slipway asks no cloud; "+
+			"hand what it finds in with a variable, or add --from", b.Labels[0], b.Labels[1])
 	}
 }
 

@@ -60,7 +60,8 @@ func (t *hclTemplate) declare(b *hclsyntax.Block) {
 			v.sensitive = t.truth(a)
 		case "description":
 		default:
-			t.problems.add(at(a.NameRange), "cannot use %q of a variable: %s", a.Name, manifest.Suggestion(a.Name, []string{"type", "default", "sensitive", "description", "validation"}))
+			t.problems.add(at(a.NameRange), "cannot use %q of a variable: %s", a.Name,
+				manifest.Suggestion(a.Name, []string{"type", "default", "sensitive", "description", "validation"}))
 		}
 	}
 	for _, inner := range b.Body.Blocks {
@@ -169,12 +170,15 @@ func (t *hclTemplate) settle(name string, v *hclVariable) {
 		return
 	}
 	for _, b := range v.validation {
-		ctx := &hcl.EvalContext{Functions: t.hclFunctions(), Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{name: v.value})}}
+		own := cty.ObjectVal(map[string]cty.Value{name: v.value})
+		ctx := &hcl.EvalContext{Functions: t.hclFunctions(), Variables: map[string]cty.Value{"var": own}}
 		condition, ok := t.evaluateWith(b.Body.Attributes["condition"].Expr, ctx)
 		message, mok := t.evaluateWith(b.Body.Attributes["error_message"].Expr, ctx)
-		if ok && mok && (condition.Type() != cty.Bool || !condition.IsKnown() || condition.IsNull() || message.Type() != cty.String || message.IsNull()) {
+		switch {
+		case !ok || !mok:
+		case condition.Type() != cty.Bool, condition.IsNull(), message.Type() != cty.String, message.IsNull():
 			t.problems.add(at(b.TypeRange), "cannot use this validation: want a condition that is true or false, and a text")
-		} else if ok && mok && condition.False() {
+		case condition.False():
 			t.problems.add(v.at, "cannot use the value of the variable %q: %s", name, message.AsString())
 		}
 	}

@@ -30,7 +30,8 @@ type scope struct {
 }
 
 // unrepeatable says why a function that gives something else every time cannot be used.
-const unrepeatable = "it gives something else every time, so that no layer could be taken from the cache or built again; hand the value in with --var"
+const unrepeatable = "it gives something else every time, so that no layer could be taken from the cache or built again; " +
+	"hand the value in with --var"
 
 // refusedFunctions are Packer's functions that cannot be had, in both kinds of template.
 var refusedFunctions = map[string]string{
@@ -81,7 +82,8 @@ func (s *scope) functions() template.FuncMap {
 		},
 		"env": func(name string) (string, error) {
 			if s.env == nil {
-				return "", unavailable(fmt.Sprintf("cannot use env here: only the values of variables may read the environment; write a variable with the value \"{{env `%s`}}\"", name))
+				return "", unavailable(fmt.Sprintf("cannot use env here: only the values of variables may read the environment; "+
+					"write a variable with the value \"{{env `%s`}}\"", name))
 			}
 			return s.env(name), nil
 		},

@@ -36,7 +36,10 @@ func (r *reader) json() ([]draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &jsonTemplate{reader: r, dir: filepath.Dir(absolute(r.Dir, r.Path)), values: map[string]string{}, known: map[string]string{}, failed: map[string]error{}, variables: &object{}}
+	t := &jsonTemplate{
+		reader: r, dir: filepath.Dir(absolute(r.Dir, r.Path)), variables: &object{},
+		values: map[string]string{}, known: map[string]string{}, failed: map[string]error{},
+	}
 	root, ok := top.value.(*object)
 	if !ok {
 		t.problems.add(top.at, "cannot use %s as a template: want an object with builders", top.kind())

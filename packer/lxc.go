@@ -54,6 +54,7 @@ func (t *translation) lxc() {
 	if isDebian && suite != "" {
 		t.image.From = "debian:" + suite
 	} else if t.Options.From == "" {
-		t.problems.add(c.at, "cannot start from what the lxc template %q makes: slipway knows debian with --release <suite>; add --from oci:<reference>, say", s.Template.string)
+		t.problems.add(c.at, "cannot start from what the lxc template %q makes: slipway knows debian with --release <suite>; "+
+			"add --from oci:<reference>, say", s.Template.string)
 	}
 }

@@ -85,7 +85,8 @@ func (t *translation) postProcess(sequence []component) {
 		case isRefused:
 			t.problems.add(c.at, "cannot use the %s post-processor: %s", c.typ, refused)
 		case !known:
-			t.problems.add(c.at, "cannot use the %s post-processor: there is none that slipway knows; %s", c.typ, manifest.Suggestion(c.typ, []string{"manifest", "checksum"}))
+			t.problems.add(c.at, "cannot use the %s post-processor: there is none that slipway knows; %s",
+				c.typ, manifest.Suggestion(c.typ, keys(postProcessors)))
 		default:
 			c.settings = c.settings.without(own...)
 			list = append(list, read(t, c))

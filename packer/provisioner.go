@@ -89,7 +89,8 @@ func (t *translation) provision(number int, c component) {
 		t.problems.add(c.at, "cannot use the %s provisioner: %s", c.typ, refused)
 		return
 	case !known:
-		t.problems.add(c.at, "cannot use the %s provisioner: there is none that slipway knows; %s", c.typ, manifest.Suggestion(c.typ, []string{"shell", "file", "ansible-local"}))
+		t.problems.add(c.at, "cannot use the %s provisioner: there is none that slipway knows; %s",
+			c.typ, manifest.Suggestion(c.typ, keys(provisioners)))
 		return
 	case t.File != nil:
 		t.note(c.at, "%s has no effect: the file builder runs nothing, as with Packer", c)
