@@ -50,6 +50,7 @@ type Baker struct {
 	log      *slog.Logger
 	flights  flights
 	slots    *semaphore.Weighted // for layers made ahead of their turn
+	turns    sync.Map            // slipway.Digest of a registry's image → chan struct{}, which holds one while someone fetches its layers
 
 	collecting sync.Mutex
 

@@ -42,7 +42,8 @@ func (b *Baker) planOCI(ctx context.Context, s site) ([]plan, error) {
 	if err != nil {
 		return nil, placed(s.place, err)
 	}
-	fetch := &fetch{baker: b, ref: ref, layers: layers, turn: make(chan struct{}, 1)}
+	turn, _ := b.turns.LoadOrStore(s.job.Base.Digest, make(chan struct{}, 1))
+	fetch := &fetch{baker: b, ref: ref, layers: layers, turn: turn.(chan struct{})}
 	plans := make([]plan, len(layers))
 	for i, l := range layers {
 		missing, err := b.images.Missing(ctx, []slipway.Digest{l.Digest})
@@ -71,10 +72,11 @@ type fetch struct {
 	baker  *Baker
 	ref    string
 	layers []slipway.RemoteLayer
-	turn   chan struct{} // holds one while someone fetches
+	turn   chan struct{} // shared by all bakes that start from the image
 }
 
-// from fetches what is missing of layer i and those above it, side by side. Whoever needs a higher one meanwhile waits: it will be there.
+// from fetches what is missing of layer i and those above it, side by side. Whoever needs one of them meanwhile, also for another bake,
+// waits: it will be there.
 // (That layer i has to be made means that those above it have to be, too: it is part of their keys.)
 func (f *fetch) from(ctx context.Context, i int, out io.Writer) error {
 	select {

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
@@ -148,9 +150,27 @@ func imageOf(t require, layers ...v1.Layer) v1.Image {
 	return img
 }
 
+// lines is what several layers print.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // pull bakes an image that is nothing but its base.
 func (b *bakery) pull(base *slipway.Base) ([]slipway.LayerBake, string, error) {
-	var out strings.Builder
+	var out lines
 	layers, err := b.Build(b.t.Context(), bake.Job{ID: "b-test", Request: b.request(base.From, nil), Base: base, Watch: bake.Watch{
 		Started:  func(bake.Step) {},
 		Output:   func(bake.Step) io.Writer { return &out },
@@ -407,6 +427,30 @@ func TestOCILayersAreShared(t *testing.T) {
 	}
 	if !slices.Equal(digestsOf(elsewhere), digestsOf(first)) {
 		t.Errorf("on another host the layers are %v, want %v", digestsOf(elsewhere), digestsOf(first))
+	}
+}
+
+// Bakes that start from the same image at once fetch each of its layers once.
+func TestOCIAtOnce(t *testing.T) {
+	needsRoot(t)
+	h := newHub(t)
+	b := newPullingBakery(t)
+	base := h.push(t, "base:1", baseImage(t))
+	var group errgroup.Group
+	for range 8 {
+		group.Go(func() error {
+			layers, _, err := b.pull(base)
+			if err == nil && len(layers) != 3 {
+				err = fmt.Errorf("got %d layers, want 3", len(layers))
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.blobs.Load(); n != 3 {
+		t.Errorf("%d blobs asked for, want 3", n)
 	}
 }
 
