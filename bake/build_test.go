@@ -2,6 +2,7 @@ package bake_test
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
@@ -315,4 +318,50 @@ func TestRebuild(t *testing.T) {
 	if now := b.mustBake(req); now[1] != first[1] {
 		t.Errorf("the cache has %+v, had %+v", now[1], first[1])
 	}
+}
+
+// A disk that is full in the middle of layers, of which several are made at once, is told as such; nothing half-made is left, and what fits
+// is baked then.
+func TestDiskFullOfCopies(t *testing.T) {
+	needsRoot(t)
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	b := openBakery(t, dir)
+	big := []entry{{"big", strings.Repeat("x", 5<<20), 0o644}, {"big.tar.gz", gzipped(t, tarOfBig(t, 12<<20)), 0o644}}
+	for _, layers := range [][]slipway.Layer{
+		{copyLayer(slipway.CopyLayer{From: "big", To: "/a"}), copyLayer(slipway.CopyLayer{From: "big", To: "/b"}), copyLayer(slipway.CopyLayer{From: "big", To: "/c"})},
+		{copyLayer(slipway.CopyLayer{From: "big.tar.gz", To: "/a", Unpack: true}), copyLayer(slipway.CopyLayer{From: "big", To: "/b"})},
+	} {
+		_, _, _, err := b.bake(t.Context(), b.request("scratch", big, layers...))
+		var e *slipway.Error
+		if !errors.As(err, &e) || e.Code != slipway.Unprepared || !strings.HasPrefix(e.Place, "image.layers[") || !strings.Contains(e.Message, "no space left") && !strings.Contains(e.Message, "free") {
+			t.Errorf("got %v, want %s", err, slipway.Unprepared)
+		}
+		b.wantNothingLeft()
+	}
+	b.mustBake(b.request("scratch", []entry{{"x", "x", 0o644}}, copyLayer(slipway.CopyLayer{From: "x", To: "/x"})))
+}
+
+// tarOfBig is an archive of one file of n bytes.
+func tarOfBig(t *testing.T, n int) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "big", Mode: 0o644, Size: int64(n)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(make([]byte, n)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }

@@ -30,7 +30,7 @@ type draft struct {
 // are drafted on top of it, plan i is made as a draft too. elsewhere says that another bake builds it. Drafts that do not fit what has
 // become known since they were begun are made again.
 func (w *work) lookAhead(ctx context.Context, i int, elsewhere bool) {
-	guess := image.Guess{System: len(w.below) == 0 && w.plans[0].step.Index == 0 && w.plans[0].build != nil, Layers: slices.Clone(w.below)}
+	guess := image.Guess{System: len(w.below) == 0 && w.plans[i].build != nil, Layers: slices.Clone(w.below)}
 	alone := elsewhere || !slices.ContainsFunc(w.plans[i+1:], func(p plan) bool { return p.add != nil })
 	var over []*draft
 	for j := i; j < len(w.plans); j++ {

@@ -35,7 +35,7 @@ func TestCache(t *testing.T) {
 		{"POST", "/v1/cache/prune", `{}`, http.StatusOK, `{"dry_run":false,"max_bytes":-1,"max_age_ns":-1,`},
 		{"POST", "/v1/cache/prune", `{"max_bytes":0,"max_age":"1m","dry_run":true}`, http.StatusOK, `{"dry_run":true,"max_bytes":0,"max_age_ns":60000000000,`},
 		{"POST", "/v1/cache/prune", `{"max_bytes":-1}`, http.StatusUnprocessableEntity, `max_bytes`},
-		{"POST", "/v1/cache/prune", `{"max_age":"-1s"}`, http.StatusUnprocessableEntity, `max_age`},
+		{"POST", "/v1/cache/prune", `{"max_age":"-1s"}`, http.StatusUnprocessableEntity, `cannot read \"-1s\" as a duration`},
 	} {
 		t.Run(fmt.Sprint(c.method, c.path, c.body), func(t *testing.T) {
 			status, body, _ := s.do(t, c.method, c.path, c.body)
