@@ -235,7 +235,8 @@ func anyImage(t *rapid.T) v1.Image {
 			if !free(p) || state[path.Dir(p)] != 'd' && path.Dir(p) != "." {
 				continue
 			}
-			owner := tar.Header{Name: p, Uid: rapid.IntRange(0, 3).Draw(t, "uid"), Gid: rapid.IntRange(0, 3).Draw(t, "gid"), Mode: rapid.Int64Range(0, 0o7777).Draw(t, "mode")}
+			ids := rapid.IntRange(0, 3)
+			owner := tar.Header{Name: p, Uid: ids.Draw(t, "uid"), Gid: ids.Draw(t, "gid"), Mode: rapid.Int64Range(0, 0o7777).Draw(t, "mode")}
 			forget := func() {
 				for q := range state {
 					if strings.HasPrefix(q, p+"/") {
@@ -384,7 +385,8 @@ func (b *bakery) tree(t require, layers []slipway.Digest) []string {
 
 func baseImage(t require) v1.Image {
 	return imageOf(t,
-		tarLayer(t, compression.GZip, tarDir("etc"), tarFile("etc/os", "1"), tarDir("var"), tarFile("var/gone", "x"), tarFile("dev/null", "not in a machine")),
+		tarLayer(t, compression.GZip, tarDir("etc"), tarFile("etc/os", "1"), tarDir("var"), tarFile("var/gone", "x"),
+			tarFile("dev/null", "not in a machine")),
 		tarLayer(t, compression.ZStd, tarFile("etc/os", "2"), tarFile("var/.wh.gone", "")),
 		tarLayer(t, compression.None, tarFile("etc/app", "3")))
 }
@@ -517,8 +519,8 @@ func TestOCIPlan(t *testing.T) {
 // More layers than the kernel can stack are refused before anything is built.
 func TestTooManyLayers(t *testing.T) {
 	b := newBakery(t)
-	job := bake.Job{Request: b.request("image:base", []entry{{"f", "x", 0o644}}, slipway.Layer{Copy: &slipway.CopyLayer{From: "f", To: "/f"}}), Base: &slipway.Base{}}
-	job.Below = make([]slipway.LayerInfo, 500)
+	own := slipway.Layer{Copy: &slipway.CopyLayer{From: "f", To: "/f"}}
+	job := bake.Job{Request: b.request("image:base", []entry{{"f", "x", 0o644}}, own), Base: &slipway.Base{}, Below: make([]slipway.LayerInfo, 500)}
 	_, err := b.Plan(t.Context(), job, nil, nil)
 	wantError(t, err, slipway.Invalid, "image.from", "an image of 501 layers, 500 of image:base and 1 of its own")
 }

@@ -218,7 +218,8 @@ func TestImageThatCannotBe(t *testing.T) {
 	w.revoke(good, "CVE-2026-1")
 	w.wantError("web", "image:base@stable", nil, slipway.Refused, "was revoked on 2026-03-04", "CVE-2026-1")
 	previous := &slipway.Base{From: "image:base@stable", Digest: good.Digest}
-	w.wantError("web", "image:base@stable", previous, slipway.Refused, "CVE-2026-1", "`slipway bake --refresh` starts from what image:base@stable means now")
+	w.wantError("web", "image:base@stable", previous, slipway.Refused, "CVE-2026-1",
+		"`slipway bake --refresh` starts from what image:base@stable means now")
 
 	lost := w.image("lost", "1", nil)
 	w.must(os.Remove(w.blobs.BlobPath(lost.Layers[0].Digest)))

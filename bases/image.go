@@ -50,7 +50,8 @@ func (r *Resolver) image(
 		return slipway.Base{}, nil, err
 	}
 	if len(missing) > 0 {
-		return slipway.Base{}, nil, slipway.Errorf(slipway.NotFound, "cannot %s: of image %s %d of %d layers are not stored any more, %s among them; bake %s again",
+		return slipway.Base{}, nil, slipway.Errorf(slipway.NotFound,
+			"cannot %s: of image %s %d of %d layers are not stored any more, %s among them; bake %s again",
 			doing, image.Name(), len(missing), len(digests), missing[0].Short(), image.Application)
 	}
 	base := slipway.Base{Digest: image.Digest, Application: image.Application, Version: image.Version, Layers: len(image.Layers)}

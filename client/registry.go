@@ -16,8 +16,8 @@ import (
 // maxTransfer bounds one line of a transfer, bytes.
 const maxTransfer = 16 << 20
 
-// PushImage sends an image to a registry. tell, which may be nil, hears how far it is. It returns the last of that, with the image and where it is now.
-// When ctx ends, so does the work; doing it again goes on where it was.
+// PushImage sends an image to a registry. tell, which may be nil, hears how far it is. It returns the last of that, with the image and where
+// it is now. When ctx ends, so does the work; doing it again goes on where it was.
 func (c *Client) PushImage(ctx context.Context, application, ref, to string, tell func(slipway.Transfer)) (slipway.Transfer, error) {
 	return c.transfer(ctx, imagePath(application, ref, "/pushes"), map[string]string{"to": to}, tell)
 }

@@ -67,7 +67,9 @@ func (a *api) pullImage(ctx context.Context, in *pullInput) (*huma.StreamRespons
 }
 
 // exchange streams what do tells, and last what it returns.
-func (a *api) exchange(ctx context.Context, operation string, do func(tell func(slipway.Transfer)) (slipway.Transfer, error)) (*huma.StreamResponse, error) {
+func (a *api) exchange(
+	ctx context.Context, operation string, do func(tell func(slipway.Transfer)) (slipway.Transfer, error),
+) (*huma.StreamResponse, error) {
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		lines := &transferWriter{out: newFlow(c, transferLines)}
 		last, err := do(lines.tell)

@@ -29,7 +29,9 @@ func (e exchanger) Pull(ctx context.Context, from, application string, tell func
 // A transfer is told line by line, and the last line is its outcome: the image, or why there is none.
 func TestTransfers(t *testing.T) {
 	s := serve(t)
-	img := slipway.Image{Digest: slipway.DigestOf([]byte("i")), Application: "hello", Version: "1.0", State: slipway.ImageReady, Created: time.Now().UTC()}
+	img := slipway.Image{
+		Digest: slipway.DigestOf([]byte("i")), Application: "hello", Version: "1.0", State: slipway.ImageReady, Created: time.Now().UTC(),
+	}
 	if err := s.Store.PutImage(t.Context(), img); err != nil {
 		t.Fatal(err)
 	}
@@ -73,11 +75,13 @@ func TestTransfers(t *testing.T) {
 		t.Errorf("pull: got %d %+v", status, lines)
 	}
 	outcome = slipway.Errorf(slipway.Unprepared, "cannot log in")
-	if _, lines = post("/v1/pulls", `{"from":"r/hello"}`); len(lines) != 2 || lines[1].Error == nil || lines[1].Error.Code != slipway.Unprepared || lines[1].Image != nil {
+	_, lines = post("/v1/pulls", `{"from":"r/hello"}`)
+	if len(lines) != 2 || lines[1].Error == nil || lines[1].Error.Code != slipway.Unprepared || lines[1].Image != nil {
 		t.Errorf("a pull that fails: got %+v", lines)
 	}
 	outcome = errors.New("a secret of the host")
-	if _, lines = post("/v1/pulls", `{"from":"r/hello"}`); lines[1].Error == nil || lines[1].Error.Code != slipway.Internal || strings.Contains(lines[1].Error.Message, "secret") {
+	_, lines = post("/v1/pulls", `{"from":"r/hello"}`)
+	if e := lines[1].Error; e == nil || e.Code != slipway.Internal || strings.Contains(e.Message, "secret") {
 		t.Errorf("a pull that fails unforeseen: got %+v", lines[1].Error)
 	}
 	if status, _ = post("/v1/images/hello/2.0/pushes", `{"to":"r/hello"}`); status != http.StatusNotFound {

@@ -77,7 +77,8 @@ func explainAnswer(p purpose, host string, tries int, answer *transport.Error) e
 	}
 	switch answer.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return slipway.Errorf(slipway.Unprepared, "cannot log in to %s to %s %s (%s); put credentials that may do this into %s on slipwayd's host, as `docker login %s` does",
+		return slipway.Errorf(slipway.Unprepared,
+			"cannot log in to %s to %s %s (%s); put credentials that may do this into %s on slipwayd's host, as `docker login %s` does",
 			host, p.verb, p.what, words, credentials(), host)
 	case http.StatusNotFound:
 		return slipway.Errorf(slipway.NotFound, "%s: %s has no such image (%s)", cannot, host, words)

@@ -54,7 +54,8 @@ func (c *Client) Layers(ctx context.Context, ref string, manifest slipway.Digest
 		return nil, err
 	}
 	if m.ArtifactType == image.ArtifactType || string(m.Config.MediaType) == image.ConfigMediaType {
-		return nil, slipway.Errorf(slipway.Invalid, "cannot start from %s: it is a machine image of Slipway; take it with `slipway image pull %s` and write image.from: image:<application>",
+		return nil, slipway.Errorf(slipway.Invalid,
+			"cannot start from %s: it is a machine image of Slipway; take it with `slipway image pull %s` and write image.from: image:<application>",
 			ref, ref)
 	}
 	layers := make([]slipway.RemoteLayer, len(m.Layers))
@@ -115,7 +116,8 @@ func choose(ref string, desc *remote.Descriptor) (slipway.Digest, error) {
 	case desc.MediaType.IsImage():
 		return slipway.Digest(desc.Digest.String()), nil
 	case desc.MediaType.IsSchema1():
-		return "", slipway.Errorf(slipway.Invalid, "cannot use %s: its manifest is of Docker's old form (schema 1), which has no digests to rely on; push it anew with a current tool", ref)
+		return "", slipway.Errorf(slipway.Invalid,
+			"cannot use %s: its manifest is of Docker's old form (schema 1), which has no digests to rely on; push it anew with a current tool", ref)
 	case !desc.MediaType.IsIndex():
 		return "", slipway.Errorf(slipway.Invalid, "cannot use %s: it is no image but %q", ref, said(string(desc.MediaType)))
 	}

@@ -56,7 +56,8 @@ func (c *Client) target(img slipway.Image, to string) (name.Reference, error) {
 			return r, nil
 		}
 		if _, err := name.NewTag(tagged.String()); err != nil {
-			return nil, slipway.Errorf(slipway.Invalid, "cannot push image %s to %s: its version label can be no tag; write one, as in %s:1.0", img.Name(), to, to)
+			return nil, slipway.Errorf(slipway.Invalid, "cannot push image %s to %s: its version label can be no tag; write one, as in %s:1.0",
+				img.Name(), to, to)
 		}
 		return tagged, nil
 	}

@@ -213,7 +213,9 @@ func TestResolveIndex(t *testing.T) {
 		t.Errorf("layers of the index itself: got %v, %v, want those of the image for this host", layers, err)
 	}
 
-	only := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: other, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "s390x"}}})
+	only := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{
+		Add: other, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "s390x"}},
+	})
 	if err := remote.WriteIndex(r, only); err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +244,8 @@ func TestRegistryFaults(t *testing.T) {
 		{"429", answer(429), slipway.DeadlinePast, []string{"429 Too Many Requests, 3 times"}, 3},
 		{"500", answer(500), slipway.DeadlinePast, []string{"500 Internal Server Error, 3 times"}, 3},
 		{"503", answer(503), slipway.DeadlinePast, []string{"503 Service Unavailable, 3 times"}, 3},
-		{"hangs up", func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, slipway.DeadlinePast, []string{"cannot be reached, 3 times"}, 0}, // net/http tries once more of its own accord
+		{"hangs up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+			slipway.DeadlinePast, []string{"cannot be reached, 3 times"}, 0}, // net/http tries once more of its own accord
 		{"says nothing", func(w http.ResponseWriter, r *http.Request) { w.(*seenWriter).seen = true; <-r.Context().Done() },
 			slipway.DeadlinePast, []string{"does not answer in time, 3 times"}, 3},
 		{"talks nonsense", func(w http.ResponseWriter, _ *http.Request) {
