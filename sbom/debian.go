@@ -1,59 +1,74 @@
 package sbom
 
 import (
-	"bufio"
-	"bytes"
+	"errors"
 	"strings"
 )
 
-// readDpkgStatus reads dpkg's database: paragraphs of fields. One without a Status is of status.d, where all are installed.
-func readDpkgStatus(f file) (finding, error) {
-	text, err := f.text()
+// readDpkg reads dpkg's list of packages. A paragraph without a Status is of a minimal image, which has a file for each package.
+func readDpkg(f *file, to *finding) error {
+	text, err := f.bytes(maxText)
 	if err != nil {
-		return finding{}, err
+		return err
 	}
-	var found finding
-	fields := map[string]string{}
-	flush := func() {
-		status, ok := fields["Status"]
-		if fields["Package"] != "" && fields["Version"] != "" && (!ok || strings.HasSuffix(status, " installed")) {
-			source, _, _ := strings.Cut(fields["Source"], " ") // "name (version)" where versions differ
-			found.Components = append(found.Components, component{
-				Type: "deb", Name: fields["Package"], Version: fields["Version"], Architecture: fields["Architecture"], Source: source,
-			})
-		}
-		clear(fields)
-	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		line := lines.Text()
-		if line == "" {
-			flush()
+	for paragraph := range strings.SplitSeq(string(text), "\n\n") {
+		fields := paragraphFields(paragraph)
+		if status, ok := fields["Status"]; ok && !strings.HasSuffix(status, " installed") {
 			continue
 		}
-		if name, value, ok := strings.Cut(line, ":"); ok && line[0] != ' ' && line[0] != '\t' {
-			fields[name] = strings.TrimSpace(value)
+		if fields["Package"] == "" || fields["Version"] == "" {
+			if strings.TrimSpace(paragraph) != "" {
+				err = errors.New("a paragraph names no package and version")
+			}
+			continue
 		}
+		p := part{Type: "deb", Name: fields["Package"], Version: fields["Version"], Architecture: fields["Architecture"]}
+		if source := fields["Source"]; source != "" && source != p.Name {
+			name, version, _ := strings.Cut(source, " ")
+			if p.Source = name; version != "" {
+				p.Source += "@" + strings.Trim(version, "()")
+			}
+		}
+		to.Parts = append(to.Parts, p)
 	}
-	flush()
-	return found, lines.Err()
+	if len(to.Parts) > 0 {
+		return nil
+	}
+	return err
 }
 
-// readSystem reads os-release: lines of NAME=value, the value quoted or not.
-func readSystem(f file) (finding, error) {
-	text, err := f.text()
-	if err != nil {
-		return finding{}, err
-	}
-	values := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
-			values[name] = strings.Trim(value, `"'`)
+// paragraphFields returns the fields of a paragraph in the form of RFC 822, without the continued lines of any.
+func paragraphFields(paragraph string) map[string]string {
+	fields := map[string]string{}
+	for line := range strings.SplitSeq(paragraph, "\n") {
+		name, value, ok := strings.Cut(line, ":")
+		if ok && name != "" && !strings.ContainsAny(name, " \t") {
+			if _, twice := fields[name]; !twice {
+				fields[name] = strings.TrimSpace(value)
+			}
 		}
 	}
-	if values["ID"] == "" {
-		return finding{}, nil
+	return fields
+}
+
+// readRelease reads which system it is.
+func readRelease(f *file, to *finding) error {
+	text, err := f.bytes(maxText)
+	if err != nil {
+		return err
 	}
-	return finding{System: &system{ID: values["ID"], Version: values["VERSION_ID"], Name: values["PRETTY_NAME"]}}, nil
+	r := &release{}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		switch value = strings.Trim(value, `"'`); name {
+		case "ID":
+			r.ID = value
+		case "VERSION_ID":
+			r.Version = value
+		}
+	}
+	if r.ID != "" {
+		to.Release = r
+	}
+	return nil
 }

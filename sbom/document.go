@@ -3,106 +3,120 @@ package sbom
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
-	cdx "github.com/CycloneDX/cyclonedx-go"
+	cyclonedx "github.com/CycloneDX/cyclonedx-go"
 	"github.com/package-url/packageurl-go"
 
 	"github.com/slipway-sh/slipway"
 )
 
-// maxPaths is how many of the files that tell of a component are named.
-const maxPaths = 5
+const (
+	toolName     = "slipway"
+	propertyNote = "slipway:note" // path and why the file could not be read
+)
 
-// document writes what is in an image.
-func document(image slipway.Image, seen contents) ([]byte, error) {
-	bom := cdx.NewBOM()
-	bom.SpecVersion = cdx.SpecVersion1_6
-	bom.SerialNumber = serial(image.Digest)
-	whole := cdx.Component{
-		BOMRef: string(image.Digest), Type: cdx.ComponentTypeOS, Name: image.Application, Version: string(image.Digest),
-		Hashes: &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: image.Digest.Hex()}},
+// document makes the CycloneDX document of what was found. It has no time and no random number: its serial number is the image's digest.
+func document(image slipway.Image, found []finding, debs map[lockedDeb]slipway.Digest) ([]byte, error) {
+	system := release{ID: "debian"}
+	for _, f := range found { // of two, etc's comes first
+		if f.Release != nil {
+			system = *f.Release
+			break
+		}
 	}
-	bom.Metadata = &cdx.Metadata{
-		Tools:     &cdx.ToolsChoice{Components: &[]cdx.Component{{Type: cdx.ComponentTypeApplication, Name: "slipway", Version: "sbom-" + version}}},
-		Component: &whole,
-	}
-	var notes []cdx.Property
-	for _, p := range slices.Sorted(maps.Keys(seen.notes)) {
-		notes = append(notes, cdx.Property{Name: "slipway:unread", Value: p + ": " + seen.notes[p]})
-	}
-	if notes != nil {
-		bom.Metadata.Properties = &notes
-	}
-	components := []cdx.Component{}
-	distro := ""
-	if s := seen.system; s != nil {
-		distro = strings.Trim(s.ID+"-"+s.Version, "-")
-		components = append(components, cdx.Component{BOMRef: "os:" + distro, Type: cdx.ComponentTypeOS, Name: s.ID, Version: s.Version, Description: s.Name})
-	}
-	for _, c := range seen.components {
-		components = append(components, c.cyclone(cmp.Or(seen.systemID(), "debian"), distro))
-	}
-	refs := make([]string, len(components))
-	for i, c := range components {
-		refs[i] = c.BOMRef
-	}
-	bom.Components = &components
-	bom.Dependencies = &[]cdx.Dependency{{Ref: whole.BOMRef, Dependencies: &refs}}
-	var out bytes.Buffer
-	if err := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).Encode(bom); err != nil {
-		return nil, fmt.Errorf("write an SBOM: %w", err)
-	}
-	return out.Bytes(), nil
-}
-
-func (c contents) systemID() string {
-	if c.system == nil {
-		return ""
-	}
-	return c.system.ID
-}
-
-// cyclone returns the component as CycloneDX has it. vendor is who made the Debian packages.
-func (p placed) cyclone(vendor, distro string) cdx.Component {
-	namespace, name := "", p.Name
-	var qualifiers packageurl.Qualifiers
-	switch p.Type {
-	case "deb":
-		namespace = vendor
-		for _, q := range [][2]string{{"arch", p.Architecture}, {"distro", distro}} {
-			if q[1] != "" {
-				qualifiers = append(qualifiers, packageurl.Qualifier{Key: q[0], Value: q[1]})
+	components := map[string]*cyclonedx.Component{}
+	notes := []cyclonedx.Property{}
+	for _, f := range found {
+		if f.Note != "" {
+			notes = append(notes, cyclonedx.Property{Name: propertyNote, Value: "/" + f.Path + ": " + f.Note})
+		}
+		for _, p := range f.Parts {
+			uri := p.purl(system)
+			c := components[uri]
+			if c == nil {
+				c = p.component(uri)
+				components[uri] = c
+			}
+			hash := p.Hash
+			if d := debs[lockedDeb{p.Name, p.Version, p.Architecture}]; d != "" && p.Type == "deb" {
+				hash = "SHA-256 " + d.Hex()
+			}
+			if algorithm, sum, ok := strings.Cut(hash, " "); ok && c.Hashes == nil {
+				c.Hashes = &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgorithm(algorithm), Value: sum}}
+			}
+			at := c.Evidence.Occurrences
+			if n := len(*at); n == 0 || (*at)[n-1].Location != "/"+f.Path {
+				*at = append(*at, cyclonedx.EvidenceOccurrence{Location: "/" + f.Path})
 			}
 		}
-	case "golang", "npm": // @scope/name, example.com/group/name
-		namespace, name = path.Split(p.Name)
-		namespace = strings.TrimSuffix(namespace, "/")
 	}
-	purl := packageurl.NewPackageURL(p.Type, namespace, name, p.Version, qualifiers, "").ToString()
-	c := cdx.Component{BOMRef: purl, PackageURL: purl, Type: cdx.ComponentTypeLibrary, Name: p.Name, Version: p.Version}
-	if p.Main {
-		c.Type, c.BOMRef = cdx.ComponentTypeApplication, purl+"#program"
+	list, refs := []cyclonedx.Component{}, []string{}
+	for _, uri := range slices.Sorted(maps.Keys(components)) {
+		list, refs = append(list, *components[uri]), append(refs, uri)
 	}
-	var properties []cdx.Property
-	if p.Source != "" {
-		properties = append(properties, cdx.Property{Name: "slipway:source", Value: p.Source})
+	bom := cyclonedx.NewBOM()
+	bom.SerialNumber = serial(image.Digest)
+	bom.Metadata = &cyclonedx.Metadata{
+		Tools: &cyclonedx.ToolsChoice{Components: &[]cyclonedx.Component{{
+			Type: cyclonedx.ComponentTypeApplication, Name: toolName, Version: format,
+		}}},
+		Component: &cyclonedx.Component{
+			BOMRef: string(image.Digest), Type: cyclonedx.ComponentTypeContainer, Name: cmp.Or(image.Application, "image"), Version: string(image.Digest),
+			PackageURL: packageurl.NewPackageURL(packageurl.TypeOCI, "", image.Application, string(image.Digest), nil, "").ToString(),
+			Hashes:     &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgoSHA256, Value: image.Digest.Hex()}},
+		},
 	}
-	for _, at := range p.paths[:min(len(p.paths), maxPaths)] {
-		properties = append(properties, cdx.Property{Name: "slipway:path", Value: at})
+	if len(notes) > 0 {
+		bom.Metadata.Properties = &notes
 	}
-	c.Properties = &properties
-	return c
+	bom.Components = &list
+	bom.Dependencies = &[]cyclonedx.Dependency{{Ref: string(image.Digest), Dependencies: &refs}}
+	var text bytes.Buffer
+	if err := cyclonedx.NewBOMEncoder(&text, cyclonedx.BOMFileFormatJSON).EncodeVersion(bom, cyclonedx.SpecVersion1_6); err != nil {
+		return nil, fmt.Errorf("write a bill of materials: %w", err)
+	}
+	return text.Bytes(), nil
 }
 
-// serial returns a UUID of version 8, RFC 9562, made of the image's digest.
+// purl names a part as the world does.
+func (p part) purl(system release) string {
+	namespace, name := "", p.Name
+	var with packageurl.Qualifiers
+	switch p.Type {
+	case "deb":
+		namespace = system.ID
+		add := func(key, value string) {
+			if value != "" {
+				with = append(with, packageurl.Qualifier{Key: key, Value: value})
+			}
+		}
+		add("arch", p.Architecture)
+		if system.Version != "" {
+			add("distro", system.ID+"-"+system.Version)
+		}
+		add("upstream", p.Source)
+	case "golang", "npm":
+		if before, after, ok := cutLast(p.Name, "/"); ok {
+			namespace, name = before, after
+		}
+	}
+	return packageurl.NewPackageURL(p.Type, namespace, name, p.Version, with, "").ToString()
+}
+
+func (p part) component(uri string) *cyclonedx.Component {
+	return &cyclonedx.Component{
+		BOMRef: uri, Type: cyclonedx.ComponentTypeLibrary, Name: p.Name, Version: p.Version, PackageURL: uri,
+		Evidence: &cyclonedx.Evidence{Occurrences: &[]cyclonedx.EvidenceOccurrence{}},
+	}
+}
+
+// serial makes a UUID of a digest, of the version that says that its bits are anybody's own affair.
 func serial(d slipway.Digest) string {
-	u := sha256.Sum256([]byte("sbom " + d))
-	u[6], u[8] = u[6]&0x0f|0x80, u[8]&0x3f|0x80
-	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16])
+	h := []byte(d.Hex()[:32])
+	h[12], h[16] = '8', '8'
+	return fmt.Sprintf("urn:uuid:%s-%s-%s-%s-%s", h[:8], h[8:12], h[12:16], h[16:20], h[20:])
 }

@@ -2,134 +2,128 @@ package sbom
 
 import (
 	"context"
-	"maps"
-	"path"
-	"regexp"
-	"slices"
-	"strings"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/slipway-sh/slipway"
 )
 
-// findings are what is in one layer, by the absolute path of the file that tells.
-type findings map[string]finding
-
-// finding is what one file tells.
+// finding is what a file of a layer says of what is installed.
 type finding struct {
-	Components []component `json:"components,omitempty"`
-	System     *system     `json:"system,omitempty"`
-	Note       string      `json:"note,omitempty"` // why it could not be read
+	Path    string   `json:"path"` // without a slash before it
+	Parts   []part   `json:"parts,omitempty"`
+	Release *release `json:"release,omitempty"` // of an os-release file
+	Note    string   `json:"note,omitempty"`    // why it could not be read
 }
 
-// component is a package, a module or a program.
-type component struct {
-	Type         string `json:"type"` // of the package URL: deb, golang, npm, pypi
-	Name         string `json:"name"` // with its namespace, as its ecosystem writes it
-	Version      string `json:"version"`
-	Architecture string `json:"architecture,omitempty"` // deb
-	Source       string `json:"source,omitempty"`       // deb: the source package, where it is called otherwise
-	Main         bool   `json:"main,omitempty"`         // golang: the program's own module
+// part is a package or module.
+type part struct {
+	Type         string `json:"type"` // of its purl
+	Name         string `json:"name"`
+	Version      string `json:"version,omitempty"`
+	Architecture string `json:"architecture,omitempty"`
+	Source       string `json:"source,omitempty"` // of a Debian package: the source package, if its name or version differ
+	Hash         string `json:"hash,omitempty"`   // "SHA-512 <hex>" of what was installed, where it is known
 }
 
-// system is what os-release says.
-type system struct {
-	ID      string `json:"id"`      // debian
-	Version string `json:"version"` // 12
-	Name    string `json:"name"`    // Debian GNU/Linux 12 (bookworm)
+// release says which system it is.
+type release struct {
+	ID      string `json:"id"`
+	Version string `json:"version,omitempty"`
 }
 
-// reader reads what a file tells. Its error says what is wrong with the file, and is noted.
-type reader func(file) (finding, error)
+// kept is the file in which the findings of a layer are kept.
+type kept struct {
+	Format   string    `json:"format"`
+	Findings []finding `json:"findings"`
+}
 
-// requirements fits the names that pip's files have by custom.
-var requirements = regexp.MustCompile(`^requirements([-_.][A-Za-z0-9_-]+)?\.txt$`)
+// layer returns what is in a layer, from the kept file or by looking into it.
+func (v *Inventory) layer(ctx context.Context, d slipway.Digest) ([]finding, error) {
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(v.dir, d.Hex()+".json")
+	var k kept
+	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &k) == nil && k.Format == format {
+		return k.Findings, nil
+	}
+	if err := v.images.Check(ctx, d); err != nil {
+		return nil, err
+	}
+	l, err := openLayer(ctx, v.images, d)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	k = kept{Format: format, Findings: []finding{}}
+	err = l.walk(ctx, "/", func(f *file) error {
+		read := readerOf(f.path)
+		found, err := examine(f, read)
+		if err == nil && found != nil {
+			k.Findings = append(k.Findings, *found)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(k)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(v.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("keep what is in a layer: %w", err)
+	}
+	if err := renameio.WriteFile(path, text, 0o644); err != nil {
+		return nil, fmt.Errorf("keep what is in a layer: %w", err)
+	}
+	return k.Findings, nil
+}
 
-// readerOf returns who reads the file with the name, nil for nobody.
-func readerOf(name string) reader {
-	dir, base := path.Split(name)
+// examine returns what a file says, nil if it is none that says anything. What is wrong with the file itself is a note. The readers are of
+// other people's formats and get whatever is in an image, so that a panic in one is a note as well.
+func examine(f *file, read reader) (found *finding, err error) {
+	found = &finding{Path: f.path}
+	defer func() {
+		if p := recover(); p != nil {
+			found, err = &finding{Path: f.path, Note: fmt.Sprint(p)}, nil
+		}
+	}()
+	err = read(f, found)
 	switch {
-	case name == "var/lib/dpkg/status":
-		return readDpkgStatus
-	case dir == "var/lib/dpkg/status.d/" && !strings.Contains(base, "."):
-		return readDpkgStatus
-	case name == "etc/os-release" || name == "usr/lib/os-release":
-		return readSystem
-	case base == "package-lock.json" || base == "npm-shrinkwrap.json" || base == ".package-lock.json":
-		return readNpmLock
-	case base == "package.json" && strings.Contains(dir, "node_modules/"):
-		return readNpmPackage
-	case base == "METADATA" && strings.HasSuffix(dir, ".dist-info/"):
-		return readWheel
-	case requirements.MatchString(base):
-		return readRequirements
-	case base == "poetry.lock":
-		return readPoetry
-	case base == "Pipfile.lock":
-		return readPipfile
+	case slipway.CodeOf(err) == slipway.Corrupt:
+		return nil, err // the layer, not the file
+	case err != nil:
+		return &finding{Path: f.path, Note: err.Error()}, nil
+	case len(found.Parts) == 0 && found.Release == nil:
+		return nil, nil
 	}
-	return nil
+	return found, nil
 }
 
-// placed is a component and the files that tell of it.
-type placed struct {
-	component
-	paths []string
-}
-
-// contents are what is in an image.
-type contents struct {
-	components []placed // by type, name, version
-	system     *system
-	notes      map[string]string // by path
-}
-
-// merge returns what is in the image that layers, lowest first, make: what upper layers hide or replace is not.
-func merge(ctx context.Context, layers []*layer) (contents, error) {
-	all := contents{notes: map[string]string{}}
-	by := map[component]*placed{}
-	for i, l := range layers {
-		for _, p := range slices.Sorted(maps.Keys(l.found)) {
-			hidden, err := hiddenBy(ctx, layers[i+1:], p)
-			if err != nil {
-				return contents{}, err
-			}
-			if hidden {
-				continue
-			}
-			f := l.found[p]
-			for _, c := range f.Components {
-				if by[c] == nil {
-					by[c] = &placed{component: c}
-				}
-				by[c].paths = append(by[c].paths, p)
-			}
-			if f.System != nil {
-				all.system = f.System
-			}
-			if f.Note != "" {
-				all.notes[p] = f.Note
-			}
+// Prune removes what is kept of layers that nothing needs any more.
+func (v *Inventory) Prune(keep func(slipway.Digest) bool) error {
+	list, err := os.ReadDir(v.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("prune what is kept of layers: %w", err)
+	}
+	var errs []error
+	for _, e := range list {
+		d := slipway.Digest("sha256:" + e.Name()[:max(0, len(e.Name())-len(".json"))])
+		if d.Validate() != nil || keep(d) {
+			continue
 		}
+		errs = append(errs, os.Remove(filepath.Join(v.dir, e.Name())))
 	}
-	for _, c := range by {
-		slices.Sort(c.paths)
-		all.components = append(all.components, *c)
-	}
-	slices.SortFunc(all.components, func(a, b placed) int { return strings.Compare(a.order(), b.order()) })
-	return all, nil
-}
-
-func hiddenBy(ctx context.Context, upper []*layer, p string) (bool, error) {
-	for _, l := range upper {
-		if hides, err := l.hides(ctx, p); hides || err != nil {
-			return hides, err
-		}
-	}
-	return false, nil
-}
-
-func (c component) order() string {
-	main := "1"
-	if c.Main {
-		main = "0"
-	}
-	return strings.Join([]string{c.Type, c.Name, c.Version, c.Architecture, c.Source, main}, "\x00")
+	return errors.Join(errs...)
 }

@@ -6,152 +6,158 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/erofs/go-erofs"
 
 	"github.com/slipway-sh/slipway"
 )
 
-// maxText bounds the files that are read whole, bytes. A dpkg status of a whole desktop has 10 MB.
-const maxText = 64 << 20
-
-// layer is one layer of an image. It is opened when it is needed.
+// layer is the blob of a layer that is being read.
 type layer struct {
-	blobs  slipway.Blobs
+	io.Closer
 	digest slipway.Digest
-	found  findings
-	blob   io.ReadCloser
-	tree   tree
+	blob   io.ReaderAt
+	root   erofsReader
 }
 
-// tree is go-erofs's reader.
-type tree interface {
-	fs.FS
+// erofsReader is go-erofs's reader.
+type erofsReader interface {
+	fs.ReadDirFS
 	Lstat(name string) (fs.FileInfo, error)
 }
 
-// opaque marks a directory that hides the one of the same name below.
-const opaque = "trusted.overlay.opaque"
-
-func (l *layer) open(ctx context.Context) error {
-	if l.tree != nil {
-		return nil
-	}
-	blob, err := l.blobs.OpenBlob(ctx, l.digest)
+func openLayer(ctx context.Context, images Images, d slipway.Digest) (*layer, error) {
+	f, err := images.OpenBlob(ctx, d)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	l.blob = blob
-	at, ok := blob.(io.ReaderAt)
+	blob, ok := f.(io.ReaderAt)
 	if !ok {
-		return fmt.Errorf("read layer %s: its store gives no random access", l.digest.Short())
+		f.Close()
+		return nil, fmt.Errorf("look into layer %s: its store gives no random access", d.Short())
 	}
-	opened, err := erofs.Open(at)
+	l := &layer{Closer: f, digest: d, blob: blob}
+	root, err := erofs.Open(blob)
 	if err != nil {
-		return l.corrupt(err)
+		f.Close()
+		return nil, l.corrupt(err)
 	}
-	l.tree = opened.(tree)
-	return nil
-}
-
-func (l *layer) close() {
-	if l.blob != nil {
-		l.blob.Close()
-	}
+	l.root = root.(erofsReader)
+	return l, nil
 }
 
 func (l *layer) corrupt(err error) error {
 	return slipway.Errorf(slipway.Corrupt, "cannot read layer %s, it is damaged: %w", l.digest, err)
 }
 
-// look walks the layer and reads what is of interest in it.
-func (l *layer) look(ctx context.Context) (findings, error) {
-	if err := l.open(ctx); err != nil {
-		return nil, err
+// walk calls visit for every regular file, in the order of their paths within each directory.
+func (l *layer) walk(ctx context.Context, dir string, visit func(*file) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	found := findings{}
-	err := fs.WalkDir(l.tree, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return l.corrupt(err)
+	list, err := l.root.ReadDir(dir)
+	if err != nil {
+		return l.corrupt(err)
+	}
+	for _, e := range list {
+		p := path.Join(dir, e.Name())
+		switch {
+		case e.IsDir():
+			err = l.walk(ctx, p, visit)
+		case e.Type().IsRegular():
+			err = visit(&file{layer: l, path: strings.TrimPrefix(p, "/"), entry: e})
 		}
-		if err := ctx.Err(); err != nil {
+		if err != nil {
 			return err
 		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
-		read := readerOf(name)
-		info, err := d.Info()
-		if err != nil {
-			return l.corrupt(err)
-		}
-		if read == nil && info.Mode()&0o111 != 0 {
-			read = readProgram
-		}
-		if read == nil || info.Size() == 0 {
-			return nil
-		}
-		f, err := read(file{l, name, info})
-		if err != nil {
-			f = finding{Note: err.Error()}
-		}
-		if len(f.Components) > 0 || f.Note != "" || f.System != nil {
-			found["/"+name] = f
-		}
-		return nil
-	})
-	return found, err
+	}
+	return nil
 }
 
-// hides reports whether the layer has something at the path p, or at a directory above it, that hides what lower layers have there.
-func (l *layer) hides(ctx context.Context, p string) (bool, error) {
-	if err := l.open(ctx); err != nil {
-		return false, err
-	}
-	if !fs.ValidPath(p[1:]) {
-		return false, nil
-	}
-	for at := p[1:]; at != "."; at = path.Dir(at) {
-		info, err := l.tree.Lstat(at)
-		if err != nil {
-			continue // it has nothing there; what lies above is looked at next
-		}
-		if !info.IsDir() || info.Sys().(*erofs.Stat).Xattrs[opaque] == "y" {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// file is a regular file of a layer.
+// file is a regular file of a layer. Its inode is read when it is needed.
 type file struct {
 	layer *layer
-	name  string // without the leading slash
+	path  string // without a slash before it
+	entry fs.DirEntry
 	info  fs.FileInfo
 }
 
-// text reads it whole.
-func (f file) text() ([]byte, error) {
-	if f.info.Size() > maxText {
-		return nil, fmt.Errorf("it is larger than %d bytes", maxText)
+func (f *file) stat() (fs.FileInfo, error) {
+	if f.info == nil {
+		info, err := f.entry.Info()
+		if err != nil {
+			return nil, f.layer.corrupt(err)
+		}
+		f.info = info
 	}
-	r, err := f.layer.tree.Open(f.name)
+	return f.info, nil
+}
+
+// bytes returns the file's content, an error if it has more than limit bytes.
+func (f *file) bytes(limit int64) ([]byte, error) {
+	info, err := f.stat()
 	if err != nil {
 		return nil, err
 	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("it has %d bytes, more than is looked at", info.Size())
+	}
+	r, err := f.layer.root.Open("/" + f.path)
+	if err != nil {
+		return nil, f.layer.corrupt(err)
+	}
 	defer r.Close()
-	return io.ReadAll(r)
+	text := make([]byte, info.Size())
+	if _, err := io.ReadFull(r, text); err != nil {
+		return nil, f.layer.corrupt(err)
+	}
+	return text, nil
 }
 
-// readerAt gives random access to its content where that lies in one piece in the layer's blob, as all but files with holes do.
-func (f file) readerAt() io.ReaderAt {
-	ranged, ok := f.info.(interface{ DataRange() []erofs.DataRange })
+// at returns random access to the content, straight where it is in the blob; nil if the layer does not say where that is.
+func (f *file) at() (io.ReaderAt, error) {
+	info, err := f.stat()
+	if err != nil {
+		return nil, err
+	}
+	where, ok := info.(interface{ DataRange() []erofs.DataRange })
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	ranges := ranged.DataRange()
-	if len(ranges) != 1 || ranges[0].Offset < 0 || ranges[0].Size < f.info.Size() {
-		return nil
+	ranges := where.DataRange()
+	if ranges == nil {
+		return nil, nil
 	}
-	return io.NewSectionReader(f.layer.blob.(io.ReaderAt), ranges[0].Offset, f.info.Size())
+	return &rangesAt{f.layer.blob, ranges}, nil
+}
+
+// rangesAt reads a file whose content is in pieces of a blob, negative offsets being holes.
+type rangesAt struct {
+	blob   io.ReaderAt
+	ranges []erofs.DataRange
+}
+
+// ReadAt implements [io.ReaderAt].
+func (r *rangesAt) ReadAt(p []byte, off int64) (n int, err error) {
+	for _, piece := range r.ranges {
+		if len(p) == 0 {
+			return n, nil
+		}
+		if off >= piece.Size {
+			off -= piece.Size
+			continue
+		}
+		part := p[:min(int64(len(p)), piece.Size-off)]
+		if piece.Offset < 0 {
+			clear(part)
+		} else if k, err := r.blob.ReadAt(part, piece.Offset+off); k < len(part) {
+			return n + k, err
+		}
+		n, p, off = n+len(part), p[len(part):], 0
+	}
+	if len(p) > 0 {
+		return n, io.EOF
+	}
+	return n, nil
 }

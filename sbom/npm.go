@@ -1,98 +1,90 @@
 package sbom
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"maps"
-	"slices"
+	"errors"
+	"path"
 	"strings"
 )
 
-// npmLock is package-lock.json of versions 1 (dependencies, nested) and 2 and 3 (packages, by path).
-type npmLock struct {
-	Packages     map[string]npmPackage    `json:"packages"`
-	Dependencies map[string]npmDependency `json:"dependencies"`
-}
-
-type npmPackage struct {
-	Name    string `json:"name"` // where it is not what the path says
-	Version string `json:"version"`
-	Link    bool   `json:"link"` // to a directory of the project itself
-	Dev     bool   `json:"dev"`
-}
-
-type npmDependency struct {
-	Version      string                   `json:"version"`
-	Dev          bool                     `json:"dev"`
-	Dependencies map[string]npmDependency `json:"dependencies"`
-}
-
-// readNpmLock reads what a project is locked to. What is for its development alone is left out: it is not installed in production.
-func readNpmLock(f file) (finding, error) {
-	var lock npmLock
-	if err := f.json(&lock); err != nil {
-		return finding{}, err
-	}
-	found := map[component]bool{}
-	for p, pkg := range lock.Packages {
-		_, name, installed := cutLast(p, "node_modules/")
-		if pkg.Name != "" {
-			name = pkg.Name
-		}
-		if installed && !pkg.Link && !pkg.Dev && pkg.Version != "" {
-			found[component{Type: "npm", Name: name, Version: pkg.Version}] = true
-		}
-	}
-	if lock.Packages == nil {
-		addNpm(found, lock.Dependencies)
-	}
-	return listed(found), nil
-}
-
-func addNpm(found map[component]bool, dependencies map[string]npmDependency) {
-	for name, d := range dependencies {
-		if !d.Dev && d.Version != "" {
-			found[component{Type: "npm", Name: name, Version: d.Version}] = true
-		}
-		addNpm(found, d.Dependencies)
-	}
-}
-
-// readNpmPackage reads an installed package's own description. Those of its examples and parts have no version.
-func readNpmPackage(f file) (finding, error) {
-	var pkg struct {
-		Name    string `json:"name"`
-		Version any    `json:"version"` // in the tests of some packages it is no text
-	}
-	if err := f.json(&pkg); err != nil {
-		return finding{}, err
-	}
-	version, ok := pkg.Version.(string)
-	if !ok || version == "" || pkg.Name == "" {
-		return finding{}, nil
-	}
-	return finding{Components: []component{{Type: "npm", Name: pkg.Name, Version: version}}}, nil
-}
-
-func (f file) json(v any) error {
-	text, err := f.text()
+// readPackageLock reads npm's lock file of version 2 or 3.
+func readPackageLock(f *file, to *finding) error {
+	text, err := f.bytes(maxText)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(text, v); err != nil {
-		return fmt.Errorf("it is no such JSON: %w", err)
+	var lock struct {
+		Version  int `json:"lockfileVersion"`
+		Packages map[string]struct {
+			Name      string `json:"name"`
+			Version   string `json:"version"`
+			Integrity string `json:"integrity"`
+			Link      bool   `json:"link"`
+		} `json:"packages"`
+	}
+	if err := json.Unmarshal(text, &lock); err != nil {
+		return err
+	}
+	if lock.Packages == nil {
+		return errors.New("it is of a version before npm 7's, which is not read")
+	}
+	for where, p := range lock.Packages {
+		_, name, installed := cutLast(where, "node_modules/")
+		if !installed || p.Link || p.Version == "" {
+			continue // the application itself, or a directory of it
+		}
+		if p.Name != "" {
+			name = p.Name // installed under another
+		}
+		to.Parts = append(to.Parts, part{Type: "npm", Name: name, Version: p.Version, Hash: integrity(p.Integrity)})
 	}
 	return nil
 }
 
-// listed returns the components in order.
-func listed(found map[component]bool) finding {
-	return finding{Components: slices.SortedFunc(maps.Keys(found), func(a, b component) int { return strings.Compare(a.order(), b.order()) })}
+// integrity returns what a Subresource Integrity says, as a part has it; "" unless it is one SHA-512.
+func integrity(sri string) string {
+	encoded, ok := strings.CutPrefix(sri, "sha512-")
+	sum, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || err != nil || len(sum) != 64 {
+		return ""
+	}
+	return "SHA-512 " + hex.EncodeToString(sum)
 }
 
+// inNodeModules reports whether a directory, with a slash after it, is that of an installed package.
+func inNodeModules(dir string) bool {
+	dir = path.Dir(strings.TrimSuffix(dir, "/"))
+	if strings.HasPrefix(path.Base(dir), "@") {
+		dir = path.Dir(dir)
+	}
+	return path.Base(dir) == "node_modules"
+}
+
+// readPackageJSON reads what an installed package says it is.
+func readPackageJSON(f *file, to *finding) error {
+	text, err := f.bytes(maxText)
+	if err != nil {
+		return err
+	}
+	var p struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	}
+	if err := json.Unmarshal(text, &p); err != nil {
+		return err
+	}
+	if p.Name != "" && p.Version != "" {
+		to.Parts = append(to.Parts, part{Type: "npm", Name: p.Name, Version: p.Version})
+	}
+	return nil
+}
+
+// cutLast is strings.Cut round the last sep.
 func cutLast(s, sep string) (before, after string, found bool) {
 	if i := strings.LastIndex(s, sep); i >= 0 {
 		return s[:i], s[i+len(sep):], true
 	}
-	return "", s, false
+	return s, "", false
 }
