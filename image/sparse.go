@@ -13,46 +13,56 @@ import (
 	"github.com/slipway-sh/slipway/image/erofs"
 )
 
-// holeSize is what holes are multiples of, and where they begin. A file that has any is looked through for all zeros of that size, so that
-// it comes out the same from every file system and archive.
+// holeSize is what holes are multiples of, and where they begin. A file that has any is looked through for zeros of that size and place,
+// so that it comes out the same from every file system and archive.
 const holeSize = 4096
+
+// dataMap gathers where the data of a file with holes is.
+type dataMap []erofs.Extent
+
+// add adds the blocks of b that are not all zeros. b is what the file has at offset, a multiple of holeSize; calls are in order.
+func (m *dataMap) add(b []byte, offset int64) {
+	for len(b) > 0 {
+		block := b[:min(len(b), holeSize)]
+		b = b[len(block):]
+		if !isZero(block) {
+			if last := len(*m) - 1; last >= 0 && (*m)[last].Offset+(*m)[last].Length == offset {
+				(*m)[last].Length += int64(len(block))
+			} else {
+				*m = append(*m, erofs.Extent{Offset: offset, Length: int64(len(block))})
+			}
+		}
+		offset += int64(len(block))
+	}
+}
+
+// of returns where the data is of a file that has size bytes: nil if it has no holes after all, and not nil if it has nothing else.
+func (m dataMap) of(size int64) []erofs.Extent {
+	if size == 0 || len(m) == 1 && m[0].Length == size {
+		return nil
+	}
+	return append([]erofs.Extent{}, m...)
+}
 
 var zeroBlock [holeSize]byte
 
-// dataList gathers where the data of a file is.
-type dataList struct {
-	list []erofs.Extent
-}
+// isZero reports whether a block is all zeros.
+func isZero(block []byte) bool { return bytes.Equal(block, zeroBlock[:len(block)]) }
 
-// add says that a block of holeSize bytes, or the last of a file, has data. Blocks come in order.
-func (d *dataList) add(offset, length int64) {
-	if last := len(d.list) - 1; last >= 0 && d.list[last].Offset+d.list[last].Length == offset {
-		d.list[last].Length += length
-		return
-	}
-	d.list = append(d.list, erofs.Extent{Offset: offset, Length: length})
-}
-
-// of returns the data of a file that has size bytes; nil if there are no holes.
-func (d *dataList) of(size int64) []erofs.Extent {
-	if size == 0 || len(d.list) == 1 && d.list[0].Length == size {
-		return nil
-	}
-	return append([]erofs.Extent{}, d.list...)
-}
-
-// hostData finds the data of a file of the host that seems to have holes.
+// hostData finds out where the data of a file of the host is; nil if it has no holes.
 func hostData(ctx context.Context, p string, size int64) ([]erofs.Extent, error) {
 	f, err := os.OpenFile(p, os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if hole, err := f.Seek(0, unix.SEEK_HOLE); err != nil || hole >= size {
-		return nil, ignore(err, unix.EINVAL) // the file system knows of no holes
+	if hole, err := f.Seek(0, unix.SEEK_HOLE); errors.Is(err, unix.EINVAL) || hole >= size {
+		return nil, nil // the file system knows of no holes, or the file has none
+	} else if err != nil {
+		return nil, err
 	}
-	var d dataList
-	buf := make([]byte, copyBuffer)
+	var m dataMap
+	buf := make([]byte, copyBuffer) // a multiple of holeSize
 	for at := int64(0); at < size; {
 		data, err := f.Seek(at, unix.SEEK_DATA)
 		if errors.Is(err, unix.ENXIO) {
@@ -70,31 +80,18 @@ func hostData(ctx context.Context, p string, size int64) ([]erofs.Extent, error)
 				return nil, err
 			}
 			n, err := f.ReadAt(buf[:min(int64(len(buf)), size-at)], at)
-			if n == 0 {
+			if err != nil {
 				return nil, fmt.Errorf("%s: it changed while it was read: %w", p, err)
 			}
-			d.addNonZero(buf[:n], at)
+			m.add(buf[:n], at)
 			at += int64(n)
 		}
 	}
-	return d.of(size), nil
+	return m.of(size), nil
 }
 
-// addNonZero adds the blocks of b that are not all zeros. b is at offset, where a block begins.
-func (d *dataList) addNonZero(b []byte, offset int64) {
-	for len(b) > 0 {
-		n := min(len(b), holeSize)
-		if !isZero(b[:n]) {
-			d.add(offset, int64(n))
-		}
-		b, offset = b[n:], offset+int64(n)
-	}
-}
-
-// isZero reports whether a block is all zeros.
-func isZero(b []byte) bool { return bytes.Equal(b, zeroBlock[:len(b)]) }
-
-// openHost returns what opens the data of a file of the host; nil means all of it.
+// openHost returns what opens the data of a file of the host; nil means all of it. It reads on to where the file ended when it was added,
+// where it should still end.
 func openHost(p string, size int64, data []erofs.Extent) opener {
 	return func(context.Context) (io.ReadCloser, error) {
 		f, err := os.OpenFile(p, os.O_RDONLY|unix.O_NOFOLLOW, 0)
@@ -105,20 +102,12 @@ func openHost(p string, size int64, data []erofs.Extent) opener {
 		for _, e := range data {
 			parts = append(parts, io.NewSectionReader(f, e.Offset, e.Length))
 		}
-		beyond := io.NewSectionReader(f, size, 1) // nothing, unless the file has grown
-		return readCloser{io.MultiReader(append(parts, beyond)...), f}, nil
+		parts = append(parts, io.NewSectionReader(f, size, 1))
+		return readCloser{io.MultiReader(parts...), f}, nil
 	}
 }
 
 type readCloser struct {
 	io.Reader
 	io.Closer
-}
-
-// ignore returns err unless it is another.
-func ignore(err, other error) error {
-	if errors.Is(err, other) {
-		return nil
-	}
-	return err
 }

@@ -47,7 +47,7 @@ func (s *spool) take(ctx context.Context, r io.Reader) (open opener, size int64,
 // takeSparse copies the data of a file of size bytes, and leaves out its holes.
 func (s *spool) takeSparse(ctx context.Context, r io.Reader, size int64) (open opener, data []erofs.Extent, err error) {
 	at := s.size
-	var d dataList
+	var m dataMap
 	var buf [holeSize]byte
 	for offset := int64(0); offset < size; offset += holeSize {
 		b := buf[:min(holeSize, size-offset)]
@@ -56,17 +56,17 @@ func (s *spool) takeSparse(ctx context.Context, r io.Reader, size int64) (open o
 		} else if err != nil {
 			return nil, nil, err
 		}
+		m.add(b, offset)
 		if isZero(b) {
 			continue
 		}
-		d.add(offset, int64(len(b)))
 		n, err := s.buf.Write(b)
 		s.size += int64(n)
 		if err != nil {
 			return nil, nil, err
 		}
 	}
-	return s.opener(at), d.of(size), nil
+	return s.opener(at), m.of(size), nil
 }
 
 // opener returns what opens the content from at to the present end.

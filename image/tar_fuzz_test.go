@@ -12,8 +12,8 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
-// FuzzAddTar gives any bytes for a tar archive. Either they are refused in a way that says whose fault it is, and nothing stays; or they give a
-// layer: the same one twice, that can be read from end to end.
+// FuzzAddTar gives any bytes for a tar archive. Either they are refused in a way that says whose fault it is, and nothing stays; or
+// they give a layer: the same one twice, that can be read from end to end.
 func FuzzAddTar(f *testing.F) {
 	dir := f.TempDir()
 	file, err := os.Create(filepath.Join(dir, "sparse"))

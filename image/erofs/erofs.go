@@ -1,6 +1,6 @@
-// Package erofs writes EROFS file systems, uncompressed: what a Linux kernel mounts read-only, with nothing unpacked. The format is described in
-// Documentation/filesystems/erofs.rst of the kernel, on https://erofs.docs.kernel.org/en/latest/core_ondisk.html and, to the byte, in
-// fs/erofs/erofs_fs.h; the words here are the ones there.
+// Package erofs writes EROFS file systems, uncompressed: what a Linux kernel mounts read-only, with nothing unpacked. The format is
+// described in the kernel's Documentation/filesystems/erofs.rst, on https://erofs.docs.kernel.org/en/latest/core_ondisk.html and, to
+// the byte, in fs/erofs/erofs_fs.h; the words here are the ones there.
 //
 // A file system is written from its first byte to its last, so that it can be hashed on the way, and is the same for the same tree: every
 // address is known before the first content is read. It has, in this order:
@@ -26,7 +26,8 @@ const (
 	blockBits = 12
 	block     = 1 << blockBits
 
-	// maxInline is how long a content may be that lies behind its inode and not in blocks of its own. Half a block is where either costs the same.
+	// maxInline is how long a content may be that lies behind its inode and not in blocks of its own: longer ones would leave more of the
+	// metadata's blocks empty than they save.
 	maxInline = block / 2
 )
 

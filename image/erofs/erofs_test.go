@@ -65,8 +65,8 @@ func mount(t testing.TB, image string) string {
 	return dir
 }
 
-// TestBoundaries has contents of every length that is next to one where something changes, each behind extended attributes of several lengths:
-// the kernel and go-erofs must read them all.
+// TestBoundaries has contents of every length that is next to one where something changes, each behind extended attributes of several
+// lengths: the kernel and go-erofs must read them all.
 func TestBoundaries(t *testing.T) {
 	lengths := []int{1, 2, 31, 32, 33, maxInline - 1, maxInline, maxInline + 1, block - 65, block - 64, block - 33, block - 32, block - 1}
 	entries, contents := map[string]*Inode{"empty": file("")}, map[string]string{"empty": ""}
