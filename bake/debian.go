@@ -68,7 +68,8 @@ func (d debian) prepared() error {
 		}
 	}
 	if _, err := os.Stat(debianKeyring); err != nil {
-		return slipway.Errorf(slipway.Unprepared, "cannot %s: Debian's keys not found; install them with: apt-get install debian-archive-keyring", d.what)
+		return slipway.Errorf(slipway.Unprepared,
+			"cannot %s: Debian's keys not found; install them with: apt-get install debian-archive-keyring", d.what)
 	}
 	return nil
 }
@@ -86,7 +87,8 @@ func (d debian) resolve(ctx context.Context, out io.Writer) (slipway.Lock, error
 	}
 	apt, lists := filepath.Join(dir, "apt"), d.lists.path(d.sources)
 	conf := aptConf(apt) + aptAlone(apt, lists, strings.TrimSpace(string(architecture))) + strings.Join(aptOptions(ctx), "\n")
-	if err := errors.Join(os.MkdirAll(lists, 0o755), layOutApt(apt, conf, map[string]string{"sources.list": d.sources, "status": ""})); err != nil {
+	err = errors.Join(os.MkdirAll(lists, 0o755), layOutApt(apt, conf, map[string]string{"sources.list": d.sources, "status": ""}))
+	if err != nil {
 		return slipway.Lock{}, fmt.Errorf("prepare packages: %w", err)
 	}
 	lock, err := d.Baker.resolve(ctx, resolver{apt, func(ctx context.Context, script string, args ...string) error {
@@ -99,7 +101,8 @@ func (d debian) resolve(ctx context.Context, out io.Writer) (slipway.Lock, error
 		return d.run(ctx, cmd, aptShows, 0, out)
 	}}, minimal, out)
 	if err != nil && strings.Contains(err.Error(), "404 ") && strings.Contains(err.Error(), "does not have a Release file") {
-		return slipway.Lock{}, slipway.Errorf(slipway.Invalid, "cannot %s: Debian's archive, as this host is configured to reach it, has no release of that name\n%w", d.what, err)
+		return slipway.Lock{}, slipway.Errorf(slipway.Invalid,
+			"cannot %s: Debian's archive, as this host is configured to reach it, has no release of that name\n%w", d.what, err)
 	}
 	lock.Sources = d.sources
 	return lock, err

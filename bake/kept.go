@@ -57,7 +57,8 @@ func (b *Baker) keepSandbox(bake string, g *ground, s sandbox, failure error) (b
 	for _, o := range old {
 		_ = o.end(b) // what goes wrong is logged
 	}
-	return true, noted(failure, "its sandbox is kept for an hour; enter it with: slipway bake shell %s\nthere the script is %s", bake, s.args[len(s.args)-1])
+	return true, noted(failure, "its sandbox is kept for an hour; enter it with: slipway bake shell %s\nthere the script is %s",
+		bake, s.args[len(s.args)-1])
 }
 
 // noted adds a line to an application error.
@@ -90,7 +91,8 @@ func (b *Baker) Enter(ctx context.Context, bake string, t container.Terminal) (i
 	if k == nil {
 		b.mu.Unlock()
 		return -1, slipway.Errorf(slipway.NotFound,
-			"cannot enter the sandbox of bake %s: none is kept; bake with --keep-on-failure, and enter within an hour and before slipwayd is restarted", bake)
+			"cannot enter the sandbox of bake %s: none is kept; bake with --keep-on-failure, "+
+				"and enter within an hour and before slipwayd is restarted", bake)
 	}
 	k.shells.Add(1)
 	k.entered++

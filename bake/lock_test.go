@@ -19,8 +19,14 @@ import (
 func TestLock(t *testing.T) {
 	needsDebian(t)
 	b := newBakery(t)
-	req := b.request("debian:bookworm", nil, slipway.Layer{Packages: []string{"nginx-light", "ca-certificates"}})
-	first := b.mustBake(req)
+	req := b.request("debian:bookworm", nil, slipway.Layer{Packages: []string{"nginx-light", "ca-certificates"}}, slipway.Layer{Packages: []string{"jq"}})
+	first, _, out, err := b.bake(t.Context(), req)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if n := strings.Count(out, "fetching"); n != 2 {
+		t.Errorf("packages were fetched %d times, want 2: those of the last layer while the one below was being built:\n%s", n, out)
+	}
 	locks := map[int]slipway.Lock{}
 	for i, l := range first {
 		text, err := os.ReadFile(b.images.BlobPath(l.Lock))
@@ -34,7 +40,7 @@ func TestLock(t *testing.T) {
 		locks[i] = lock
 		wantKept(t, b, lock)
 	}
-	for i, want := range []string{"dpkg", "nginx-light"} {
+	for i, want := range []string{"dpkg", "nginx-light", "jq"} {
 		if !slices.ContainsFunc(locks[i].Packages, func(p slipway.LockedPackage) bool { return p.Name == want }) {
 			t.Errorf("the lock of layer %d does not have %s: %v", i, want, locks[i].Packages)
 		}

@@ -64,12 +64,14 @@ func (b *Baker) raise(ctx context.Context, dir string, s sandbox) (*ground, erro
 		return nil, err
 	}
 	g := &ground{dir: dir, root: filepath.Join(dir, "root"), upper: filepath.Join(dir, "upper"), mounts: b.mounts}
-	if err := b.mounts.Overlay(ctx, g.root, append(s.below[:len(s.below):len(s.below)], targets), g.upper, filepath.Join(dir, "overlay")); err != nil {
+	layers := append(s.below[:len(s.below):len(s.below)], targets)
+	if err := b.mounts.Overlay(ctx, g.root, layers, g.upper, filepath.Join(dir, "overlay")); err != nil {
 		return nil, err
 	}
 	for _, program := range s.needs {
 		if !exists(g.root, program) {
-			err := slipway.Errorf(slipway.Invalid, "cannot %s: the layers below have no %s; write image.from: debian:<suite>, or add a layer that brings it", s.what, program).At(s.place)
+			err := slipway.Errorf(slipway.Invalid, "cannot %s: the layers below have no %s; write image.from: debian:<suite>, or add a layer that brings it",
+				s.what, program).At(s.place)
 			return nil, errors.Join(err, g.end())
 		}
 	}
@@ -166,7 +168,8 @@ func (s sandbox) spec(g *ground) *specs.Spec {
 // exited returns the error of a process that exited with a status other than 0, after its last lines.
 func (b *Baker) exited(what, place string, status int, tail []string) error {
 	fail := func(code slipway.Code, format string, args ...any) error {
-		return &exitError{status, slipway.Errorf(code, "cannot %s: "+format+"%s", append(append([]any{what}, args...), lastLines(tail))...).At(place)}
+		why := fmt.Sprintf(format, args...)
+		return &exitError{status, slipway.Errorf(code, "cannot %s: %s%s", what, why, lastLines(tail)).At(place)}
 	}
 	switch said := strings.Join(tail, "\n"); {
 	case b.full():
@@ -174,7 +177,8 @@ func (b *Baker) exited(what, place string, status int, tail []string) error {
 	case strings.Contains(said, unix.ENOSPC.Error()), strings.Contains(said, "No space left on device"):
 		return fail(slipway.Unprepared, "it found no space left, on the disk of %s if not in the sandbox's own /dev", b.workDir)
 	case status == killedStatus, strings.HasSuffix(said, "Killed"):
-		return fail(slipway.Failed, "exit status %d: something in it was killed, perhaps because together it took more memory than the %d MiB it may", status, sandboxMemory()>>20)
+		return fail(slipway.Failed, "exit status %d: something in it was killed, perhaps because together it took more memory than the %d MiB it may",
+			status, sandboxMemory()>>20)
 	}
 	return fail(slipway.Failed, "exit status %d", status)
 }

@@ -24,13 +24,15 @@ func (p script) secrets(ctx context.Context) ([]secret, error) {
 		value, err := p.job.secret(ctx, name)
 		switch {
 		case isCode(err, slipway.NotFound) && p.job.Request.Secrets == "":
-			return nil, refuse("the secret %s was not handed over; with slipway bake, add --secret %s=env:VARIABLE or --secret %s=file:PATH", name, name, name)
+			return nil, refuse("the secret %s was not handed over; with slipway bake, add --secret %s=env:VARIABLE or --secret %s=file:PATH",
+				name, name, name)
 		case isCode(err, slipway.NotFound):
 			return nil, refuse("the secret %s is not there: %w", name, err)
 		case err != nil:
 			return nil, err
 		case len(bytes.TrimSpace(value)) < secrets.MinValue:
-			return nil, refuse("the secret %s has less than %d bytes, which cannot be told from other text where it has to be hidden", name, secrets.MinValue)
+			return nil, refuse("the secret %s has less than %d bytes, which cannot be told from other text where it has to be hidden",
+				name, secrets.MinValue)
 		}
 		all = append(all, secret{name, value})
 	}
@@ -79,7 +81,8 @@ func (p script) leak(ctx context.Context, g *ground, all []secret) error {
 	if err != nil || name == "" {
 		return err
 	}
-	return slipway.Errorf(slipway.Failed, "cannot %s: it left the secret %s in %s, which would be in the image for all to see", p.what, name, cleanName(file, all)).At(p.place)
+	return slipway.Errorf(slipway.Failed, "cannot %s: it left the secret %s in %s, which would be in the image for all to see",
+		p.what, name, cleanName(file, all)).At(p.place)
 }
 
 // cleanName returns a file's name for people.

@@ -120,7 +120,8 @@ func (s *Store) PutSecrets(ctx context.Context, values map[string][]byte) (strin
 	if err != nil {
 		_ = os.RemoveAll(unfinished) // or else the next sweep does it
 		if errors.Is(err, unix.ENOSPC) {
-			return "", slipway.Errorf(slipway.Unavailable, "cannot keep more secrets: the %d MiB for those of all bakes are in use; try again when some of them are over", capacity>>20)
+			return "", slipway.Errorf(slipway.Unavailable,
+				"cannot keep more secrets: the %d MiB for those of all bakes are in use; try again when some of them are over", capacity>>20)
 		}
 		return "", fmt.Errorf("keep secrets: %w", err)
 	}
@@ -235,7 +236,8 @@ func check(values map[string][]byte) error {
 		case !nameForm.MatchString(name):
 			return refuse("values", "cannot use %q as the name of a secret: want up to 64 letters, digits, dots, dashes and underscores", name)
 		case len(bytes.TrimSpace(values[name])) < MinValue:
-			return refuse(at, "cannot keep the secret %s: its value has less than %d bytes, which could not be told from other text in a log", name, MinValue)
+			return refuse(at, "cannot keep the secret %s: its value has less than %d bytes, which could not be told from other text in a log",
+				name, MinValue)
 		case size > MaxValue:
 			return refuse(at, "cannot keep the secret %s: its value has %d bytes, want at most %d", name, size, MaxValue)
 		}
@@ -259,5 +261,6 @@ func write(dir string, values map[string][]byte) error {
 }
 
 func unknown(handle string) error {
-	return slipway.Errorf(slipway.NotFound, "cannot find the secrets %q: they were dropped, not used for an hour, or lost with a restart of the host", handle)
+	return slipway.Errorf(slipway.NotFound,
+		"cannot find the secrets %q: they were dropped, not used for an hour, or lost with a restart of the host", handle)
 }
