@@ -331,6 +331,36 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestHoles compares a file with holes with one that has zeros in their place, and with one that differs in its last byte.
+func TestHoles(t *testing.T) {
+	b := newBed(t)
+	const size = 40 << 20
+	write := func(holes bool, last string) slipway.Image {
+		return imageOf([]slipway.Digest{b.change(t, nil, func(dir string) {
+			content := make([]byte, size)
+			copy(content, "first")
+			copy(content[size-4:], last)
+			if !holes {
+				os.WriteFile(dir+"/disk", content, 0o644)
+				return
+			}
+			f, err := os.Create(dir + "/disk")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			f.WriteAt(content[:5], 0)
+			f.WriteAt(content[size-4:], size-4)
+		})})
+	}
+	sparse := write(true, "last")
+	wants(t, "zeros", "", lines(b.compare(t, sparse, write(false, "last")).Files))
+	wants(t, "another end", "/disk: content\n", lines(b.compare(t, sparse, write(true, "lasT")).Files))
+	if st, err := os.Stat(b.store.BlobPath(sparse.Layers[0].Digest)); err != nil || st.Size() > size/2 {
+		t.Errorf("the layer has no holes: %v, %v", st.Size(), err)
+	}
+}
+
 func TestCapabilities(t *testing.T) {
 	for _, c := range []struct {
 		set, want string // what setcap(8) is asked for, and what is shown

@@ -68,8 +68,10 @@ func (b *bed) change(t failer, below []slipway.Digest, f func(dir string)) slipw
 	if err := b.mounts.Overlay(context.Background(), target, below, upper, filepath.Join(at, "work")); err != nil {
 		t.Fatal(err)
 	}
-	f(target)
-	unmount(t, target)
+	func() {
+		defer unmount(t, target) // also when a property's try ends here
+		f(target)
+	}()
 	digest, _, err := b.store.WriteLayer(context.Background(), below, func(l *image.Layer) error {
 		return l.AddOverlay(context.Background(), upper, nil)
 	})
