@@ -13,13 +13,6 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
-// Document is something said about an image, to be stored beside it.
-type Document struct {
-	Type        string            // artifact type: the media type of Body
-	Body        []byte            //
-	Annotations map[string]string // for who looks at the list of an image's documents
-}
-
 // Referrer is a document about an image as it is stored: an OCI manifest that has the image's as its subject and the document as its
 // only layer.
 type Referrer struct {
@@ -33,7 +26,7 @@ type Referrer struct {
 // PutReferrer stores a document about the image, durably, and returns the digest of its manifest, which depends on subject, type, body
 // and annotations alone. Storing it again is a no-op. NotFound if the image is not stored.
 func (s *Store) PutReferrer(ctx context.Context, subject slipway.Digest, artifactType string, body []byte, annotations map[string]string) (slipway.Digest, error) {
-	desc, err := s.writeReferrer(ctx, subject, Document{artifactType, body, annotations})
+	desc, err := s.writeReferrer(ctx, subject, slipway.Document{Type: artifactType, Body: body, Annotations: annotations})
 	if err != nil {
 		return "", err
 	}
@@ -44,7 +37,7 @@ func (s *Store) PutReferrer(ctx context.Context, subject slipway.Digest, artifac
 
 // ReplaceReferrers stores documents about the image, durably and all or none, in place of those it has of the same types. NotFound if the
 // image is not stored.
-func (s *Store) ReplaceReferrers(ctx context.Context, subject slipway.Digest, documents ...Document) error {
+func (s *Store) ReplaceReferrers(ctx context.Context, subject slipway.Digest, documents ...slipway.Document) error {
 	var fresh []specs.Descriptor
 	for _, d := range documents {
 		desc, err := s.writeReferrer(ctx, subject, d)
@@ -105,6 +98,16 @@ func (s *Store) Referrers(ctx context.Context, subject slipway.Digest, artifactT
 		found = append(found, r)
 	}
 	return found, nil
+}
+
+// ReferrerManifests returns the digests of the manifests of all documents about the image.
+func (s *Store) ReferrerManifests(ctx context.Context, subject slipway.Digest) ([]slipway.Digest, error) {
+	list, err := s.referrers(ctx, subject)
+	var manifests []slipway.Digest
+	for _, desc := range list {
+		manifests = append(manifests, slipway.Digest(desc.Digest))
+	}
+	return manifests, err
 }
 
 // ReferrerBlob returns the body of a document. Corrupt if it is not what was stored, Invalid if it is larger than any document is.
@@ -173,7 +176,7 @@ const maxDocument = 64 << 20
 func referrersName(subject slipway.Digest) string { return "sha256-" + subject.Hex() }
 
 // writeReferrer stores a document and its manifest. It lists neither.
-func (s *Store) writeReferrer(ctx context.Context, subject slipway.Digest, d Document) (specs.Descriptor, error) {
+func (s *Store) writeReferrer(ctx context.Context, subject slipway.Digest, d slipway.Document) (specs.Descriptor, error) {
 	if err := subject.Validate(); err != nil {
 		return specs.Descriptor{}, err
 	}

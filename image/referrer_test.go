@@ -115,19 +115,19 @@ func TestReferrersAreListedByTypeAndSurviveAReopen(t *testing.T) {
 func TestReplaceReferrers(t *testing.T) {
 	s := newStore(t)
 	d := storedImage(t, s, "hello")
-	replace := func(documents ...Document) {
+	replace := func(documents ...slipway.Document) {
 		t.Helper()
 		if err := s.ReplaceReferrers(t.Context(), d, documents...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	replace()
-	replace(Document{Type: "a", Body: []byte("1")}, Document{Type: "b", Body: []byte("1")})
-	replace(Document{Type: "a", Body: []byte("2")}, Document{Type: "c", Body: []byte("2")})
+	replace(slipway.Document{Type: "a", Body: []byte("1")}, slipway.Document{Type: "b", Body: []byte("1")})
+	replace(slipway.Document{Type: "a", Body: []byte("2")}, slipway.Document{Type: "c", Body: []byte("2")})
 	if got := bodies(t, s, d, ""); !slices.Equal(got, []string{"a 2", "b 1", "c 2"}) {
 		t.Errorf("%q", got)
 	}
-	if err := s.ReplaceReferrers(t.Context(), slipway.DigestOf([]byte("none")), Document{Type: "a"}); slipway.CodeOf(err) != slipway.NotFound {
+	if err := s.ReplaceReferrers(t.Context(), slipway.DigestOf([]byte("none")), slipway.Document{Type: "a"}); slipway.CodeOf(err) != slipway.NotFound {
 		t.Errorf("of no image: %v", err)
 	}
 }
@@ -179,7 +179,7 @@ func TestUnlistLeavesOthersListed(t *testing.T) {
 func TestAlteredReferrersAreSeenAndHealed(t *testing.T) {
 	s := newStore(t)
 	d := storedImage(t, s, "hello")
-	document := Document{Type: "a", Body: []byte("passed")}
+	document := slipway.Document{Type: "a", Body: []byte("passed")}
 	if err := s.ReplaceReferrers(t.Context(), d, document); err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func BenchmarkListAmongMany(b *testing.B) {
 	}
 	subject := storedImage(b, s, "hello")
 	for i := 0; b.Loop(); i++ {
-		if err := s.ReplaceReferrers(b.Context(), subject, Document{Type: "a", Body: fmt.Append(nil, i)}); err != nil {
+		if err := s.ReplaceReferrers(b.Context(), subject, slipway.Document{Type: "a", Body: fmt.Append(nil, i)}); err != nil {
 			b.Fatal(err)
 		}
 	}
