@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -37,6 +39,7 @@ func readExec() (e Exec, err error) {
 // exec runs a program and returns its exit status. When the program has ended, or this process is told to end, all that the program
 // left running is killed and its files are removed.
 func (c Config) exec(e Exec) (code int, err error) {
+	spareThreads()
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	if err := adoptOrphans(); err != nil {
@@ -87,6 +90,23 @@ func (c Config) exec(e Exec) (code int, err error) {
 	}
 	endDescendants()
 	return code, nil
+}
+
+// spareThreads makes threads ahead of need. When a program has used up all the processes that its machine may have, none can be made any
+// more, and this process must still be able to end it.
+func spareThreads() {
+	const enough = 8
+	var all sync.WaitGroup
+	all.Add(enough)
+	for range enough {
+		go func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread() // with which the thread stays, for others
+			all.Done()
+			all.Wait()
+		}()
+	}
+	all.Wait()
 }
 
 func (c Config) fork(e Exec, user user, streams []uintptr) (pid int, err error) {

@@ -12,6 +12,8 @@ const (
 	lastLines = 20
 	// maxLast is how much of the end of an output is kept for that, bytes.
 	maxLast = 8 << 10
+	// maxLine is how much of one of these lines is shown, letters.
+	maxLine = 400
 )
 
 // last keeps the end of what is written to it.
@@ -51,6 +53,11 @@ func (l *last) lines() string {
 	}
 	if len(lines) > lastLines {
 		lines = lines[len(lines)-lastLines:]
+	}
+	for i, line := range lines {
+		if letters := []rune(line); len(letters) > maxLine {
+			lines[i] = string(letters[:maxLine]) + "…"
+		}
 	}
 	return "\nits last lines:\n  " + strings.Join(lines, "\n  ")
 }

@@ -285,43 +285,6 @@ func (s suite) testDrain() {
 	s.nothingLeft()
 }
 
-func (s suite) testExec() {
-	spec := s.machine("t-one")
-	_, err := s.Launch(s.t.Context(), spec)
-	s.must(err)
-	program := s.Service.Command[0]
-	s.instance(spec.ID, slipway.InstanceHealthy)
-	for _, c := range []struct {
-		command []string
-		exit    int
-		output  string
-	}{
-		{command: []string{program, "-say", "hello"}, output: "hello\n"},
-		{command: []string{program, "-exit", "3"}, exit: 3},
-		{command: []string{program, "-say", "hello", "-repeat", "20000"}, output: strings.Repeat("hello\n", 11000)[:64<<10-4]},
-		{command: []string{"/no/such/program"}, exit: 127, output: "/no/such/program"},
-	} {
-		result, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: c.command})
-		s.must(err)
-		if result.ExitCode != c.exit || !strings.Contains(result.Output, c.output) || len(result.Output) > 64<<10 {
-			s.t.Errorf("%v: exit status %d, output %.100q; want %d, %.100q", c.command, result.ExitCode, result.Output, c.exit, c.output)
-		}
-	}
-	whoami, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: []string{program, "-whoami"}})
-	if s.must(err); strings.TrimSpace(whoami.Output) != s.Service.User {
-		s.t.Errorf("commands run as %q, want %s", whoami.Output, s.Service.User)
-	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), 300*time.Millisecond)
-	defer cancel()
-	if _, err := s.Exec(ctx, spec.ID, slipway.Exec{Command: []string{program, "-hang"}}); !errors.Is(err, context.DeadlineExceeded) {
-		s.t.Errorf("a command that hangs: %v, want the context's error", err)
-	}
-	s.must(s.Terminate(s.t.Context(), spec.ID))
-	if _, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: []string{program}}); slipway.CodeOf(err) != slipway.NotFound {
-		s.t.Errorf("machine that is gone: %v, want NotFound", err)
-	}
-}
-
 func (s suite) testLogs() {
 	spec := s.machine("t-one")
 	_, err := s.Launch(s.t.Context(), spec)

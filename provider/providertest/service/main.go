@@ -16,6 +16,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"os"
@@ -34,12 +35,41 @@ func main() {
 	exit := flag.Int("exit", 0, "end with this status")
 	hang := flag.Bool("hang", false, "never end")
 	whoami := flag.Bool("whoami", false, "print user and group")
+	env := flag.String("env", "", "print the value of this environment variable")
+	show := flag.String("show", "", "print the content of this file, \"-\" for the input")
+	daemon := flag.Bool("daemon", false, "leave processes behind that never end, of which one is in a session of its own")
+	bomb := flag.Bool("bomb", false, "start as many processes as there may be, and never end")
+	count := flag.String("count", "", "print how many other processes have this in their command line")
+	window := flag.Bool("window", false, "print the terminal's size, then every line that is typed, until \"exit 3\"")
 	flag.Parse()
 	switch {
 	case *hang:
 		time.Sleep(time.Hour)
 	case *whoami:
 		fmt.Printf("%d:%d\n", os.Getuid(), os.Getgid())
+	case *env != "":
+		fmt.Println(os.Getenv(*env))
+	case *show == "-":
+		io.Copy(os.Stdout, os.Stdin)
+	case *show != "":
+		text, err := os.ReadFile(*show)
+		fmt.Print(string(text))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			*exit = 1
+		}
+	case *daemon:
+		for _, own := range []bool{false, true} {
+			leave(own)
+		}
+	case *bomb:
+		for leave(true) == nil {
+		}
+		time.Sleep(time.Hour)
+	case *count != "":
+		fmt.Println(others(*count))
+	case *window:
+		*exit = talk()
 	case *say != "":
 		fmt.Print(strings.Repeat(*say+"\n", *repeat))
 	}
