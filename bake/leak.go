@@ -16,8 +16,9 @@ import (
 
 // leaks looks for secrets in files.
 type leaks struct {
-	values    needles
-	encodings needles
+	values    needles // for what was escaped
+	encodings needles // for what was broken
+	all       needles
 }
 
 // shortestLeak is how long an encoding must be to be looked for in files, bytes: shorter ones are there by chance.
@@ -28,10 +29,12 @@ func newLeaks(all []secret) *leaks {
 	for _, s := range all {
 		for _, v := range plainForms(s.value) {
 			l.values.add(s.name, v)
+			l.all.add(s.name, v)
 		}
 		for _, e := range encodings(s.value) {
 			if len(e) >= shortestLeak {
 				l.encodings.add(s.name, e)
+				l.all.add(s.name, e)
 			}
 		}
 	}
@@ -43,10 +46,8 @@ func (l *leaks) reach() int { return max(l.encodings.longest, longestEscape*(l.v
 
 // find returns the name of a secret in text, "" if there is none.
 func (l *leaks) find(text []byte) string {
-	for _, n := range []*needles{&l.values, &l.encodings} {
-		if f, ok := n.find(text, 0); ok {
-			return f.name
-		}
+	if f, ok := l.all.find(text, 0); ok {
+		return f.name
 	}
 	for _, v := range unescaped(text) {
 		if f, ok := l.values.find(v.text, 0); ok {

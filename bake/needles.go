@@ -52,41 +52,51 @@ func (n *needles) insert(x needle) {
 	}
 	n.longest = max(n.longest, len(x.text))
 	head := [shortestNeedle]byte(x.text[x.from:])
-	h := hash(head[:])
+	h := hash(binary.LittleEndian.Uint32(head[:]))
 	n.first[h>>6] |= 1 << (h & 63)
 	n.by[head] = append(n.by[head], x)
 }
 
-// find returns the first needle at or behind from.
+// find returns the first needle at or behind from, the longest of those there.
 func (n *needles) find(text []byte, from int) (found, bool) {
-	for at := from; at+shortestNeedle <= len(text); at++ {
-		h := hash(text[at:])
-		if n.first[h>>6]&(1<<(h&63)) == 0 {
+	if n.by == nil || from+shortestNeedle > len(text) {
+		return found{}, false
+	}
+	head := binary.LittleEndian.Uint32(text[from:])
+	for at := from; ; at++ {
+		if h := hash(head); n.first[h>>6]&(1<<(h&63)) != 0 {
+			if f := n.at(text, at); f.to > 0 {
+				return f, true
+			}
+		}
+		next := at + shortestNeedle
+		if next >= len(text) {
+			return found{}, false
+		}
+		head = head>>8 | uint32(text[next])<<24
+	}
+}
+
+// at returns the needle that is at a place, the longest if there are several, with as much of its text around it as is there. Its end is 0
+// if there is none.
+func (n *needles) at(text []byte, at int) (best found) {
+	for _, x := range n.by[[shortestNeedle]byte(text[at:])] {
+		if !bytes.HasPrefix(text[at:], x.text[x.from:x.to]) {
 			continue
 		}
-		var best found
-		for _, x := range n.by[[shortestNeedle]byte(text[at:])] {
-			if !bytes.HasPrefix(text[at:], x.text[x.from:x.to]) {
-				continue
-			}
-			f := found{name: x.name, at: at, from: at, to: at + x.to - x.from}
-			for begin := x.from; begin > 0 && f.from > 0 && x.text[begin-1] == text[f.from-1]; begin-- {
-				f.from--
-			}
-			end := x.to
-			for ; end < len(x.text) && f.to < len(text) && x.text[end] == text[f.to]; end++ {
-				f.to++
-			}
-			f.rest = x.text[end:]
-			if f.to > best.to {
-				best = f
-			}
+		f := found{name: x.name, at: at, from: at, to: at + x.to - x.from}
+		for begin := x.from; begin > 0 && f.from > 0 && x.text[begin-1] == text[f.from-1]; begin-- {
+			f.from--
 		}
-		if best.to > 0 {
-			return best, true
+		end := x.to
+		for ; end < len(x.text) && f.to < len(text) && x.text[end] == text[f.to]; end++ {
+			f.to++
+		}
+		if f.rest = x.text[end:]; f.to > best.to {
+			best = f
 		}
 	}
-	return found{}, false
+	return best
 }
 
 // each calls f for every needle in text. Of what lies in a long one, what is not near its end is left out.
@@ -101,5 +111,5 @@ func (n *needles) each(text []byte, f func(found)) {
 	}
 }
 
-// hash returns 16 bits for the first four bytes of text.
-func hash(text []byte) uint32 { return binary.LittleEndian.Uint32(text) * 0x9E3779B1 >> 16 }
+// hash returns 16 bits for the first four bytes of a text.
+func hash(head uint32) uint32 { return head * 0x9E3779B1 >> 16 }
