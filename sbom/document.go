@@ -21,14 +21,15 @@ const (
 
 // document makes the CycloneDX document of what was found. It has no time and no random number: its serial number is the image's digest.
 func document(image slipway.Image, found []finding, debs map[lockedDeb]slipway.Digest) ([]byte, error) {
+	components := map[string]*cyclonedx.Component{}
 	system := release{ID: "debian"}
 	for _, f := range found { // of two, etc's comes first
 		if f.Release != nil {
 			system = *f.Release
+			components[""] = system.component("/" + f.Path)
 			break
 		}
 	}
-	components := map[string]*cyclonedx.Component{}
 	notes := []cyclonedx.Property{}
 	for _, f := range found {
 		if f.Note != "" {
@@ -56,7 +57,7 @@ func document(image slipway.Image, found []finding, debs map[lockedDeb]slipway.D
 	}
 	list, refs := []cyclonedx.Component{}, []string{}
 	for _, uri := range slices.Sorted(maps.Keys(components)) {
-		list, refs = append(list, *components[uri]), append(refs, uri)
+		list, refs = append(list, *components[uri]), append(refs, components[uri].BOMRef)
 	}
 	bom := cyclonedx.NewBOM()
 	bom.SerialNumber = serial(image.Digest)
@@ -105,6 +106,14 @@ func (p part) purl(system release) string {
 		}
 	}
 	return packageurl.NewPackageURL(p.Type, namespace, name, p.Version, with, "").ToString()
+}
+
+// component is the system itself, which scanners look for before they look at its packages.
+func (r release) component(path string) *cyclonedx.Component {
+	return &cyclonedx.Component{
+		BOMRef: strings.TrimSuffix("os:"+r.ID+"-"+r.Version, "-"), Type: cyclonedx.ComponentTypeOS, Name: r.ID, Version: r.Version,
+		Evidence: &cyclonedx.Evidence{Occurrences: &[]cyclonedx.EvidenceOccurrence{{Location: path}}},
+	}
 }
 
 func (p part) component(uri string) *cyclonedx.Component {

@@ -4,36 +4,53 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"path"
 	"strings"
 )
 
-// readPackageLock reads npm's lock file of version 2 or 3.
+// oldLock is a package in npm's lock file of version 1, and those installed below it.
+type oldLock struct {
+	Version      string             `json:"version"`
+	Integrity    string             `json:"integrity"`
+	Dev          bool               `json:"dev"`
+	Dependencies map[string]oldLock `json:"dependencies"`
+}
+
+func (l oldLock) add(to *finding) {
+	for name, p := range l.Dependencies {
+		if p.Version != "" && !p.Dev {
+			to.Parts = append(to.Parts, part{Type: "npm", Name: name, Version: p.Version, Hash: integrity(p.Integrity)})
+		}
+		p.add(to)
+	}
+}
+
+// readPackageLock reads npm's lock file.
 func readPackageLock(f *file, to *finding) error {
 	text, err := f.bytes(maxText)
 	if err != nil {
 		return err
 	}
 	var lock struct {
-		Version  int `json:"lockfileVersion"`
+		oldLock
 		Packages map[string]struct {
 			Name      string `json:"name"`
 			Version   string `json:"version"`
 			Integrity string `json:"integrity"`
 			Link      bool   `json:"link"`
+			Dev       bool   `json:"dev"`
 		} `json:"packages"`
 	}
 	if err := json.Unmarshal(text, &lock); err != nil {
 		return err
 	}
 	if lock.Packages == nil {
-		return errors.New("it is of a version before npm 7's, which is not read")
+		lock.add(to)
 	}
 	for where, p := range lock.Packages {
 		_, name, installed := cutLast(where, "node_modules/")
-		if !installed || p.Link || p.Version == "" {
-			continue // the application itself, or a directory of it
+		if !installed || p.Link || p.Dev || p.Version == "" {
+			continue // the application itself, a directory of it, or what it is developed with
 		}
 		if p.Name != "" {
 			name = p.Name // installed under another

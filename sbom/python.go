@@ -2,6 +2,7 @@ package sbom
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
 	"strings"
 
@@ -16,6 +17,9 @@ func readPythonMetadata(f *file, to *finding) error {
 	}
 	header, _, _ := strings.Cut(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n\n")
 	fields := paragraphFields(header)
+	if fields["Name"] == "" || fields["Version"] == "" {
+		return errors.New("it has no name or no version")
+	}
 	to.python(fields["Name"], fields["Version"])
 	return nil
 }
