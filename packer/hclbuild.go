@@ -263,6 +263,8 @@ func (t *hclTemplate) unmarked(expr hclsyntax.Expression, where place, v cty.Val
 			o.fields = append(o.fields, field{name, where, t.unmarked(nil, where, v.AsValueMap()[name])})
 		}
 		s.value = o
+	case !v.CanIterateElements():
+		t.problems.add(where, "cannot use a value of the type %s here", v.Type().FriendlyName())
 	default:
 		items := []setting{}
 		written, _ := expr.(*hclsyntax.TupleConsExpr)
