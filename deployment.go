@@ -72,7 +72,7 @@ const (
 // DeployRequest asks for a deployment.
 type DeployRequest struct {
 	Cluster     Cluster      `json:"cluster"`
-	Image       string       `json:"image"`                 // "sha256:…", its first digits, or a version label
+	Image       string       `json:"image"`                 // a channel, a version label, "sha256:…" or its first digits, or "latest"
 	Environment *Environment `json:"environment,omitempty"` // default: as in the slipway.yaml last baked or deployed
 }
 

@@ -88,7 +88,7 @@ func (r DeployRequest) Validate() error {
 	var p problems
 	p.cluster(r.Cluster)
 	if r.Image == "" {
-		p.add("image", "cannot deploy without an image: give a digest, at least six of its first digits, or a version label")
+		p.add("image", "cannot deploy without an image: give a channel, a version label, a digest, or at least six of its first digits")
 	}
 	if r.Environment != nil {
 		p.environment("environment", *r.Environment, anyPort)

@@ -26,8 +26,8 @@ func newDeploy(f *Factory, runF func(context.Context, *deployOptions) error) *co
 	c := &cobra.Command{
 		Use:   "deploy APPLICATION ENVIRONMENT IMAGE",
 		Short: "Move an environment to an image",
-		Long: `Move an environment of an application to an image: a version label, a digest, at least six of
-its first digits, or "latest". What it is moved by, and how large it will be, is what slipway.yaml
+		Long: `Move an environment of an application to an image: a channel, a version label, a digest, at
+least six of its first digits, or "latest". What it is moved by, and how large it will be, is what slipway.yaml
 said when it was baked last; --file takes it from a slipway.yaml here.
 
 A deployment that fails is undone. While one is under way, a second of the same application and

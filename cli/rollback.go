@@ -35,7 +35,7 @@ While that is kept it takes a fraction of a second; else it is made anew from it
 			return rollbackRun(c.Context(), o)
 		},
 	}
-	c.Flags().StringVar(&o.to, "to", "", "go back to this image: a version label, a digest or its first digits")
+	c.Flags().StringVar(&o.to, "to", "", "go back to this image: a channel, a version label, a digest or its first digits")
 	o.wait.add(c)
 	return c
 }

@@ -85,7 +85,7 @@ func (c *Client) Images(ctx context.Context, application string) ([]slipway.Imag
 	return list[slipway.Image](ctx, c, "/v1/images", query("application", application))
 }
 
-// Image returns the image that ref, a digest, its first digits, a version label or "latest", means.
+// Image returns the image that ref, a channel, a version label, a digest, its first digits or "latest", means.
 func (c *Client) Image(ctx context.Context, application, ref string) (slipway.Image, error) {
 	return call[slipway.Image](ctx, c, http.MethodGet, "/v1/images/"+url.PathEscape(application)+"/"+url.PathEscape(ref), nil)
 }
