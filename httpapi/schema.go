@@ -24,6 +24,7 @@ func register(r huma.Registry) {
 	alias[slipway.InstanceState, instanceStateSchema](r)
 	alias[slipway.TargetMode, targetModeSchema](r)
 	alias[slipway.UndoKind, undoKindSchema](r)
+	alias[slipway.DiffKind, diffKindSchema](r)
 	alias[huma.ErrorModel, Problem](r) // what huma describes every error as
 }
 
@@ -46,6 +47,7 @@ type (
 	instanceStateSchema   struct{}
 	targetModeSchema      struct{}
 	undoKindSchema        struct{}
+	diffKindSchema        struct{}
 )
 
 func (durationSchema) Schema(huma.Registry) *huma.Schema {
@@ -116,6 +118,10 @@ func (targetModeSchema) Schema(huma.Registry) *huma.Schema {
 
 func (undoKindSchema) Schema(huma.Registry) *huma.Schema {
 	return enum(slipway.UndoDestroyGroup, slipway.UndoRestoreRoute)
+}
+
+func (diffKindSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.DiffAdded, slipway.DiffRemoved, slipway.DiffChanged, slipway.DiffSame)
 }
 
 func enum[T ~string](values ...T) *huma.Schema {
