@@ -15,19 +15,20 @@ import (
 
 // Config is what the API serves.
 type Config struct {
-	Store     slipway.Store
-	Bus       slipway.Bus
-	Blobs     slipway.Blobs
-	Operator  slipway.Operator
-	Catalog   slipway.Catalog
-	Exchange  Exchange
-	Secrets   slipway.SecretStore
-	Cache     slipway.Cache
-	Provider  slipway.Provider
-	Sandboxes Sandboxes
-	Pools     Pools
-	Log       *slog.Logger // hears of internal errors, which callers are not shown
-	Version   string       // of slipwayd
+	Store      slipway.Store
+	Bus        slipway.Bus
+	Blobs      slipway.Blobs
+	Operator   slipway.Operator
+	Catalog    slipway.Catalog
+	Exchange   Exchange
+	Secrets    slipway.SecretStore
+	Statements slipway.Statements
+	Cache      slipway.Cache
+	Provider   slipway.Provider
+	Sandboxes  Sandboxes
+	Pools      Pools
+	Log        *slog.Logger // hears of internal errors, which callers are not shown
+	Version    string       // of slipwayd
 }
 
 // New returns the API's handler. It trusts whoever can connect, so it belongs on a unix socket or on the loopback; there it
@@ -105,6 +106,9 @@ func (a *api) routes() []route {
 		{"GET", "/v1/images", read, "listImages", "List images", "Newest first.", get(a.listImages)},
 		{"GET", "/v1/images/{application}/{ref}", read, "getImage", "Show an image", "The one that is meant by a channel, a version label, a digest, at least six of its first digits, or \"latest\": the newest ready one.", get(a.getImage)},
 		{"GET", "/v1/images/{application}/{ref}/status", read, "getImageStatus", "Show an image and what has to do with it now", "Channels that name it, server groups and machines of it, and whether what it is built on has moved on.", get(a.getImageStatus)},
+		{"GET", "/v1/images/{application}/{ref}/verification", read, "verifyImage", "Verify an image", "Hashes every part of it, unless this slipwayd has done so since the part was last changed, and checks that a trusted key signed how it was made, what is in it, and that it passed its tests. An error, naming the part, unless all is well.", get(a.verifyImage)},
+		{"GET", "/v1/images/{application}/{ref}/statements/{kind}", read, "getStatement", "Show what is signed about an image", "An in-toto statement in a DSSE envelope, verified: SLSA provenance, its tests' results, or a CycloneDX bill of materials.", get(a.getStatement)},
+		{"GET", "/v1/keys", read, "listKeys", "List the keys whose signatures are trusted", "Public keys.", get(a.listKeys)},
 		{"GET", "/v1/images/{application}/{ref}/ancestry", read, "getAncestry", "Show what an image is built on, and what is built on it", "Over all applications.", get(a.getAncestry)},
 		{"GET", "/v1/images/{application}/{ref}/diff", read, "diffImages", "Compare two images", "Packages, files, service, environments and layers, from the image of the path to that of the query.", get(a.diffImages)},
 		{"PUT", "/v1/images/{application}/{ref}/revocation", write, "revokeImage", "Revoke an image", "It cannot be launched from then on: not deployed, not rolled back to, not tried, not built on. What runs of it is left alone, replaced when it dies, and listed in the answer.", change(a.revokeImage)},

@@ -51,6 +51,9 @@ func (a *Activities) PlanDeployment(ctx context.Context, x slipway.Execution, re
 	d, err := deploy.PlanDeploy(ctx, a.Store, slipway.DeployRequest{
 		Cluster: slipway.Cluster{Application: x.Application, Environment: environment}, Image: string(x.Image), Environment: &policy,
 	})
+	if err == nil {
+		err = deploy.Verified(ctx, a.Verifier, d)
+	}
 	if err != nil {
 		return slipway.Deployment{}, err
 	}

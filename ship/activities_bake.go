@@ -149,9 +149,6 @@ func (a *Activities) register(ctx context.Context, b *slipway.Bake, out BakeOutc
 	if err != nil {
 		return err
 	}
-	if a.Attester == nil {
-		return a.Store.PutImage(ctx, image)
-	}
 	if err := a.Attester.Attest(ctx, image, *b, req); err != nil {
 		return err
 	}

@@ -233,6 +233,11 @@ func (a *attester) Attest(_ context.Context, image slipway.Image, _ slipway.Bake
 	return nil
 }
 
+// VerifyImage trusts every image, as all that a yard has were signed, some before its time.
+func (a *attester) VerifyImage(_ context.Context, image slipway.Digest) (slipway.Verification, error) {
+	return slipway.Verification{Image: image}, nil
+}
+
 // bases finds the newest image of the application that from names, among those that were waited for.
 type bases struct{}
 

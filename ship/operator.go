@@ -109,6 +109,9 @@ func (o *Operator) Deploy(ctx context.Context, req slipway.DeployRequest) (slipw
 		return slipway.Deployment{}, err
 	}
 	d, err := deploy.PlanDeploy(ctx, o.Store, req)
+	if err == nil {
+		err = deploy.Verified(ctx, o.Verifier, d)
+	}
 	if err != nil {
 		return slipway.Deployment{}, err
 	}
@@ -121,6 +124,9 @@ func (o *Operator) Rollback(ctx context.Context, req slipway.RollbackRequest) (s
 		return slipway.Deployment{}, err
 	}
 	d, err := deploy.PlanRollback(ctx, o.Store, o.Provider, req)
+	if err == nil {
+		err = deploy.Verified(ctx, o.Verifier, d)
+	}
 	if err != nil {
 		return slipway.Deployment{}, err
 	}

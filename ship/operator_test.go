@@ -72,7 +72,7 @@ func (y *yard) open() {
 	w := &ways{store: y.store}
 	parts := ship.Parts{
 		Temporal: e.Client(), Store: y.store, Bus: silent{}, Blobs: y.blobs, Provider: y.machines, Baker: y.baker, Bases: bases{},
-		Secrets: &y.secrets, Attester: &y.attester, Log: log,
+		Secrets: &y.secrets, Attester: &y.attester, Verifier: &y.attester, Log: log,
 		Diff: func(context.Context, slipway.Digest, slipway.Digest) ([]string, error) {
 			return []string{"/etc/drifted: content"}, nil
 		},

@@ -20,6 +20,7 @@ type Parts struct {
 	Bases    Bases
 	Secrets  slipway.SecretStore
 	Attester Attester
+	Verifier slipway.ImageVerifier
 	Diff     LayerDiff
 	Log      *slog.Logger
 }

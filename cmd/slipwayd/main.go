@@ -66,6 +66,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.Flags().StringArrayVar(&o.listen, "listen", nil, "`address` to serve the API on, unix:/path or 127.0.0.1:port; repeatable (default unix:DATA/slipwayd.sock)")
 	cmd.Flags().StringVar(&o.lbAddress, "lb-address", "127.0.0.1", "`IP` load balancers listen on when an environment names none; 0.0.0.0 for all")
 	cmd.Flags().StringArrayVar(&o.insecure, "insecure-registry", nil, "`host`[:port] of a registry to speak to without TLS; repeatable (this host's own always may be)")
+	cmd.Flags().StringVar(&o.signingKey, "signing-key", "", "`file` with the ed25519 key, PKCS#8 PEM, to sign images with (default DATA/keys/server.pem, made when missing)")
 	cmd.Flags().StringVar(&o.cacheSize, "cache-size", "20GB", "`size` that cached layers may have which nothing else needs; those of use longest ago go first")
 	cmd.Flags().DurationVar(&o.cacheAge, "cache-age", 30*24*time.Hour, "how long such a layer stays since it was last of use")
 	cmd.AddCommand(newDestroyCommand(&o))
@@ -74,16 +75,17 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 
 // options are what slipwayd is told when it starts.
 type options struct {
-	data      string
-	agent     string
-	probe     string
-	listen    []string
-	lbAddress string
-	insecure  []string // registries
-	cacheSize string
-	cacheAge  time.Duration
-	version   string
-	log       *slog.Logger
+	data       string
+	agent      string
+	probe      string
+	listen     []string
+	lbAddress  string
+	insecure   []string // registries
+	signingKey string
+	cacheSize  string
+	cacheAge   time.Duration
+	version    string
+	log        *slog.Logger
 }
 
 // complete fills in the defaults that depend on other options.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/attest"
 	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/bases"
 	"github.com/slipway-sh/slipway/catalog"
@@ -29,6 +30,7 @@ import (
 	"github.com/slipway-sh/slipway/registry"
 	"github.com/slipway-sh/slipway/rootfs"
 	"github.com/slipway-sh/slipway/router/haproxy"
+	"github.com/slipway-sh/slipway/sbom"
 	"github.com/slipway-sh/slipway/secrets"
 	"github.com/slipway-sh/slipway/ship"
 	"github.com/slipway-sh/slipway/sqlstore"
@@ -84,6 +86,12 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	keys, err := attest.OpenKeyring(o.path("keys"), o.signingKey)
+	if err != nil {
+		return err
+	}
+	verifier := &attest.Verifier{Layout: images, Trusted: keys.Trusted, Signing: keys.Signing().ID()}
+	inventory := sbom.New(images, o.path("cache/sbom"))
 	values, err := secrets.Open(o.data)
 	if err != nil {
 		return err
@@ -176,6 +184,8 @@ func run(ctx context.Context, o options) (err error) {
 			return diff.Layers(ctx, images, a, b)
 		},
 	}
+	parts.Attester = &attest.Signer{Shelf: images, Key: keys.Signing(), Inventory: inventory, Version: o.version}
+	parts.Verifier = verifier
 	operator := ship.NewOperator(ship.Config{Parts: parts})
 	err = temporal.StartWorker(durable.TaskQueue, durable.WorkerOptions(o.log), func(r worker.Registry) {
 		deploy.Register(r, &deploy.Activities{
@@ -190,7 +200,7 @@ func run(ctx context.Context, o options) (err error) {
 	// The API last: who can reach it can use it.
 	exchange := registry.NewExchange(registry.ExchangeConfig{Client: registries, Images: images, Store: store, Dir: o.path("cache/registry")})
 	api := httpapi.New(httpapi.Config{
-		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache, Secrets: values, Provider: machines, Sandboxes: baker, Pools: router, Log: o.log, Version: o.version,
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache, Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Log: o.log, Version: o.version,
 	})
 	return serve(ctx, o, api, listeners, started)
 }

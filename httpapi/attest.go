@@ -1,0 +1,34 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/slipway-sh/slipway"
+)
+
+func (a *api) verifyImage(ctx context.Context, in *ImageInput) (*output[slipway.Verification], error) {
+	image, err := a.Store.FindImage(ctx, in.Application, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	return found(a.Statements.VerifyImage(ctx, image.Digest))
+}
+
+type statementInput struct {
+	ImageInput
+	Kind slipway.StatementKind `path:"kind" enum:"provenance,tests,sbom"`
+}
+
+func (a *api) getStatement(ctx context.Context, in *statementInput) (*output[json.RawMessage], error) {
+	image, err := a.Store.FindImage(ctx, in.Application, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	text, err := a.Statements.Statement(ctx, image.Digest, in.Kind)
+	return found(json.RawMessage(text), err)
+}
+
+func (a *api) listKeys(ctx context.Context, _ *struct{}) (*listOutput[slipway.PublicKey], error) {
+	return listed(a.Statements.Keys(ctx))
+}
