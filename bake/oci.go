@@ -31,7 +31,8 @@ const (
 // configuration says of commands, users and environment is not: what a machine runs stands in slipway.yaml, where people read it.
 //
 // A layer's key is of its digest in the registry and the layers below, which decide what the directories are like that its archive
-// implies. So images that share layers share what was made of them.
+// implies. So images that share layers share what was made of them. They are made one after the other: what one is depends on those below,
+// and comparing guesses would cost more than it saves where layers are many.
 func (b *Baker) planOCI(ctx context.Context, s site) ([]plan, error) {
 	from := s.job.Request.Spec.Image.From
 	ref := strings.TrimPrefix(from, "oci:")
@@ -56,11 +57,14 @@ func (b *Baker) planOCI(ctx context.Context, s site) ([]plan, error) {
 			key:   stepKey{From: "oci:" + string(l.Digest)},
 			pull:  len(missing) > 0,
 			size:  l.Size,
-			add: func(ctx context.Context, layer *image.Layer, out io.Writer) error {
+			build: func(ctx context.Context, below []slipway.Digest, out io.Writer) (slipway.LayerInfo, error) {
 				if err := fetch.from(ctx, i, out); err != nil {
-					return err
+					return slipway.LayerInfo{}, placed(s.place, err)
 				}
-				return layer.AddArchive(ctx, l.Digest, image.Options{Skip: inDev, OCIWhiteouts: true})
+				digest, size, err := b.images.WriteLayer(ctx, below, func(layer *image.Layer) error {
+					return layer.AddArchive(ctx, l.Digest, image.Options{Skip: inDev, OCIWhiteouts: true})
+				})
+				return slipway.LayerInfo{Digest: digest, Size: size}, placed(s.place, err)
 			},
 		}
 	}

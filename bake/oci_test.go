@@ -516,6 +516,25 @@ func TestOCIPlan(t *testing.T) {
 	}
 }
 
+// Docker's most layers are none too many for a machine.
+func TestOCIManyLayers(t *testing.T) {
+	needsRoot(t)
+	const many = 127
+	var packed []v1.Layer
+	for i := range many {
+		packed = append(packed, tarLayer(t, compression.GZip, tarFile(fmt.Sprintf("etc/%d", i), "x"), tarFile("etc/last", fmt.Sprint(i))))
+	}
+	b := newPullingBakery(t)
+	layers, _, err := b.pull(newHub(t).push(t, "many:1", imageOf(t, packed...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := b.tree(t, digestsOf(layers))
+	if len(lines) != many+2 || lines[len(lines)-1] != `etc/last -0644 0:0 "126"` {
+		t.Errorf("got %d lines, the last %s", len(lines), lines[len(lines)-1])
+	}
+}
+
 // More layers than the kernel can stack are refused before anything is built.
 func TestTooManyLayers(t *testing.T) {
 	b := newBakery(t)
