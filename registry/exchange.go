@@ -20,8 +20,8 @@ type ExchangeConfig struct {
 	Client *Client
 	Images *image.Store
 	Store  Records
-	Trust  Trust  // nil: nothing that comes with an image is believed
-	Dir    string // for a note of which registry has which blob; one process at a time
+	Trust  slipway.ImageVerifier // says whether a taken image is ready; nil: none is
+	Dir    string                // for a note of which registry has which blob; one process at a time
 }
 
 // Records is what is needed of a [slipway.Store].
@@ -30,19 +30,13 @@ type Records interface {
 	PutImage(ctx context.Context, image slipway.Image) error
 }
 
-// Trust says what to believe of the documents that came with an image.
-type Trust interface {
-	// TestReport returns what the image's tests found, by a document signed with a key that is trusted; nil if there is none.
-	TestReport(ctx context.Context, image slipway.Image) (*slipway.TestReport, error)
-}
-
 // Exchange sends our images to registries, and takes them from there. Its methods are safe for concurrent use. Whatever breaks one off,
 // what was moved by then need not be moved again.
 type Exchange struct {
 	*Client
 	images *image.Store
 	store  Records
-	trust  Trust
+	trust  slipway.ImageVerifier
 	whereabouts
 }
 

@@ -36,7 +36,7 @@ type host struct {
 	told []slipway.Transfer
 }
 
-func newHost(t *testing.T, trust registry.Trust) *host {
+func newHost(t *testing.T, trust slipway.ImageVerifier) *host {
 	t.Helper()
 	h := &host{t: t, dir: t.TempDir()}
 	var err error
@@ -256,17 +256,20 @@ func TestPushThatCannotBe(t *testing.T) {
 
 // What comes from a registry and is not what it should be is not registered; once the registry is well, it is.
 func TestPullFaults(t *testing.T) {
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+	}
 	for name, c := range map[string]struct {
 		path  string
 		fault http.HandlerFunc
 		code  slipway.Code
 		part  string
 	}{
-		"401":                     {"/v2/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, slipway.Unprepared, "cannot log in to"},
-		"500":                     {"/blobs/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, slipway.DeadlinePast, "500 Internal Server Error, 3 times"},
-		"gone":                    {"/manifests/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, slipway.NotFound, "has no such image"},
+		"401":                     {"/v2/", status(401), slipway.Unprepared, "cannot log in to"},
+		"500":                     {"/blobs/", status(500), slipway.DeadlinePast, "500 Internal Server Error, 3 times"},
+		"gone":                    {"/manifests/", status(404), slipway.NotFound, "has no such image"},
 		"a blob that is another":  {"/blobs/", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("x")) }, slipway.Corrupt, "cannot fetch blob"},
-		"a document that is gone": {"/referrers/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, slipway.DeadlinePast, "503"},
+		"a document that is gone": {"/referrers/", status(503), slipway.DeadlinePast, "503"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, served.WithReferrersSupport(true))
@@ -328,14 +331,14 @@ func imageDigest(t *testing.T, ref string) slipway.Digest {
 	return d
 }
 
-// believer is a trust that believes one report.
-type believer struct{ report *slipway.TestReport }
+// verdict is a verifier that says the same of every image.
+type verdict struct{ err error }
 
-func (b believer) TestReport(context.Context, slipway.Image) (*slipway.TestReport, error) {
-	return b.report, nil
+func (v verdict) VerifyImage(context.Context, slipway.Digest) (slipway.Verification, error) {
+	return slipway.Verification{}, v.err
 }
 
-// A pulled image is what a trusted report makes of it, and else untested.
+// A pulled image is ready only if what is signed about it can be trusted, and is not registered if it is not what was signed.
 func TestPullTrusts(t *testing.T) {
 	s := serve(t)
 	here := newHost(t, nil)
@@ -343,13 +346,34 @@ func TestPullTrusts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		report *slipway.TestReport
-		state  slipway.ImageState
-	}{{nil, slipway.ImageUntested}, {&slipway.TestReport{Passed: true}, slipway.ImageReady}, {&slipway.TestReport{}, slipway.ImageFailed}} {
-		got, err := newHost(t, believer{c.report}).pull(s.ref("hello:1.0"))
+		err   error
+		state slipway.ImageState
+	}{{nil, slipway.ImageReady}, {slipway.Errorf(slipway.Refused, "cannot trust it"), slipway.ImageUntested}} {
+		there := newHost(t, verdict{c.err})
+		got, err := there.pull(s.ref("hello:1.0"))
 		if err != nil || got.State != c.state {
-			t.Errorf("got %s, %v, want %s", got.State, err, c.state)
+			t.Errorf("verified with %v: got %s, %v, want %s", c.err, got.State, err, c.state)
 		}
+		if last := there.last().Message; c.err != nil && last != "the image stays untested: cannot trust it" {
+			t.Errorf("told last: %q", last)
+		}
+	}
+	there := newHost(t, verdict{slipway.Errorf(slipway.Corrupt, "cannot verify it: a part is another")})
+	_, err := there.pull(s.ref("hello:1.0"))
+	wantError(t, err, slipway.Corrupt, "a part is another")
+	if images, err := there.store.Images(t.Context(), ""); err != nil || len(images) > 0 {
+		t.Errorf("registered: %v, %v", images, err)
+	}
+
+	// What was pulled before its key was trusted is ready once it is pulled again.
+	later := &verdict{slipway.Errorf(slipway.Refused, "cannot trust it yet")}
+	there = newHost(t, later)
+	if _, err := there.pull(s.ref("hello:1.0")); err != nil {
+		t.Fatal(err)
+	}
+	later.err = nil
+	if got, err := there.pull(s.ref("hello:1.0")); err != nil || got.State != slipway.ImageReady {
+		t.Errorf("pulled again: got %s, %v, want it ready", got.State, err)
 	}
 }
 

@@ -28,8 +28,8 @@ const (
 // Pull takes one of our images, and the documents about it, from a registry, and registers it. It is refused, as Conflict, if it is of
 // another application than the one named, "" for any.
 //
-// An image that was not known before is ready only if a document signed with a key that is trusted says that its tests passed; else it is
-// untested, and may be looked at but not deployed. One that is known keeps what is known of it.
+// An image that was not known before is ready only if documents signed with a key that is trusted say how it was made and that its tests
+// passed; else it is untested, and may be looked at but not deployed. One that is known keeps what is known of it.
 //
 // tell hears how far it is, from one goroutine at a time. Errors are those of [slipway.Registry]. When ctx ends, or anything is not what
 // it should be, Pull registers nothing.
@@ -118,7 +118,8 @@ func (t *taking) machineImage(desc *remote.Descriptor) (*v1.Manifest, error) {
 	}
 	for i, l := range m.Layers {
 		if l.MediaType != image.LayerMediaType {
-			return nil, slipway.Errorf(slipway.Invalid, "cannot pull %s: its layer %d is %q, which this version does not know", t.doing.what, i+1, said(string(l.MediaType)))
+			return nil, slipway.Errorf(slipway.Invalid, "cannot pull %s: its layer %d is %q, which this version does not know",
+				t.doing.what, i+1, said(string(l.MediaType)))
 		}
 	}
 	return m, nil
@@ -216,7 +217,8 @@ func (t *taking) documents(ctx context.Context, subject slipway.Digest) error {
 		return err
 	}
 	if len(index.Manifests) > maxDocuments {
-		return slipway.Errorf(slipway.Invalid, "cannot pull %s: there are %d documents about it; want at most %d", t.doing.what, len(index.Manifests), maxDocuments)
+		return slipway.Errorf(slipway.Invalid, "cannot pull %s: there are %d documents about it; want at most %d",
+			t.doing.what, len(index.Manifests), maxDocuments)
 	}
 	for _, d := range index.Manifests {
 		if !d.MediaType.IsImage() || d.Size > maxManifest {
@@ -273,15 +275,13 @@ func (t *taking) register(ctx context.Context, img slipway.Image) (slipway.Image
 		return slipway.Image{}, err
 	}
 	if img.State == slipway.ImageUntested && t.trust != nil {
-		report, err := t.trust.TestReport(ctx, img)
-		if err != nil {
+		switch _, err := t.trust.VerifyImage(ctx, img.Digest); slipway.CodeOf(err) {
+		case "":
+			img.State = slipway.ImageReady
+		case slipway.Refused, slipway.NotFound:
+			t.say("the image stays untested: %s", slipway.MessageOf(err))
+		default:
 			return slipway.Image{}, err
-		}
-		if report != nil {
-			img.Tests, img.State = report, slipway.ImageFailed
-			if report.Passed {
-				img.State = slipway.ImageReady
-			}
 		}
 	}
 	if err := t.store.PutImage(ctx, img); err != nil {
