@@ -15,10 +15,10 @@ import (
 	"github.com/slipway-sh/slipway/console"
 )
 
-// terminal returns the person's terminal, nil if there is none.
+// terminal returns the terminal that somebody types at, nil if there is none. What is shown may go elsewhere.
 func (f *Factory) terminal() *slipway.Terminal {
 	in, ok := f.In.(*os.File)
-	if !ok || !f.Terminal {
+	if !ok || !term.IsTerminal(int(in.Fd())) {
 		return nil
 	}
 	return &slipway.Terminal{Type: cmp.Or(f.Env("TERM"), "xterm"), Window: windowOf(in)}
