@@ -75,7 +75,11 @@ func TestCollectLimits(t *testing.T) {
 			var layers []slipway.LayerInfo
 			for i := range 4 {
 				name := fmt.Sprintf("file%d", i)
-				layers = append(layers, b.mustBake(b.request("scratch", []entry{{name, strings.Repeat(name, 1000), 0o644}}, copyLayer(slipway.CopyLayer{From: name, To: "/x"})))...)
+				req := b.request("scratch", []entry{{name, strings.Repeat(name, 1000), 0o644}}, copyLayer(slipway.CopyLayer{From: name, To: "/x"}))
+				layers = append(layers, b.mustBake(req)...)
+				if _, err := b.Image(t.Context(), req, layers[i:]); err != nil { // whose record is gone
+					t.Fatal(err)
+				}
 				if layers[i].Size != layers[0].Size {
 					t.Fatal("the layers differ in size")
 				}
@@ -117,8 +121,8 @@ func TestCollectLimits(t *testing.T) {
 					gone++
 				}
 			}
-			// The four files of the contexts go as well: nothing needs them.
-			if got.Layers != 4 || got.RemovedLayers != gone || got.RemovedBlobs != gone+4 || got.Freed < int64(gone)*layers[0].Size {
+			// The four files of the contexts go as well, and the manifests and configs: nothing needs them.
+			if got.Layers != 4 || got.RemovedLayers != gone || got.RemovedBlobs != gone+4+8 || got.Freed < int64(gone)*layers[0].Size {
 				t.Errorf("got %+v", got)
 			}
 		})

@@ -50,10 +50,7 @@ func (s *Store) WriteImage(ctx context.Context, image slipway.Image) (slipway.Di
 		if err := l.Digest.Validate(); err != nil {
 			return "", err
 		}
-		switch ok, err := s.use(l.Digest); {
-		case err != nil:
-			return "", err
-		case !ok:
+		if !s.Has(l.Digest) { // whoever has built it holds it
 			return "", slipway.Errorf(slipway.NotFound, "cannot write the image: its layer %s is not stored", l.Digest)
 		}
 		c.Layers = append(c.Layers, configLayer{l.Step, l.Key, l.Lock})
