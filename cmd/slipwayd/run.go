@@ -163,7 +163,7 @@ func run(ctx context.Context, o options) (err error) {
 	cache := &collector{baker: baker, store: store, provider: machines, maxBytes: cacheBytes, maxAge: o.cacheAge, log: o.log}
 	working.Go(func() error { return cache.run(background) })
 	keeper := catalog.New(catalog.Config{
-		Store: store, Bus: bus, Provider: machines, Images: images, Cache: cache, Log: o.log,
+		Store: store, Bus: bus, Provider: machines, Images: images, Statements: verifier, Cache: cache, Log: o.log,
 		Compare: func(ctx context.Context, older, newer slipway.Image) (slipway.ImageDiff, error) {
 			return diff.Images(ctx, images, older, newer)
 		},
@@ -198,7 +198,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 
 	// The API last: who can reach it can use it.
-	exchange := registry.NewExchange(registry.ExchangeConfig{Client: registries, Images: images, Store: store, Dir: o.path("cache/registry")})
+	exchange := registry.NewExchange(registry.ExchangeConfig{Client: registries, Images: images, Store: store, Trust: verifier, Dir: o.path("cache/registry")})
 	api := httpapi.New(httpapi.Config{
 		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache, Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Log: o.log, Version: o.version,
 	})
