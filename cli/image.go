@@ -38,6 +38,7 @@ func imageVerbs(f *Factory) []*cobra.Command {
 	return []*cobra.Command{
 		newImageShow(f), newImageDiff(f), newImageTree(f), newImageChannel(f), newImageChannels(f), newImageRevoke(f), newImagePrune(f),
 		newImageShell(f, nil), newImageTests(f, nil), newImagePush(f, nil), newImagePull(f, nil),
+		newImageVerify(f, nil), newImageSBOM(f), newImageProvenance(f), newImageKeys(f),
 	}
 }
 
