@@ -13,7 +13,7 @@ type Spec struct {
 // Retention says which images of an application are kept. One that a server group runs or may be rolled back to, a channel names, or
 // another image is built on is kept in any case.
 type Retention struct {
-	Keep int `json:"keep,omitempty"` // at least the newest so many; default 10
+	Keep int `json:"keep,omitempty"` // at least the newest so many that are ready; default 10
 	Days int `json:"days,omitempty"` // and all younger than this; default 30
 }
 

@@ -36,6 +36,7 @@ type ImageStatus struct {
 	Uses     []ImageUse `json:"uses"`             // server groups and throw-away machines of it
 	Parent   *Outdated  `json:"parent,omitempty"` // set if what it is built on has moved on, or is revoked
 	Children int        `json:"children"`         // images that are built on it
+	Signed   *bool      `json:"signed,omitempty"` // by a trusted key, as one that passed its tests; of a list it is not looked at
 }
 
 // ImageUse is a server group, or a throw-away machine, that is of an image.

@@ -21,6 +21,8 @@ type Config struct {
 	Images   Images
 	// Compare tells two images apart.
 	Compare func(ctx context.Context, older, newer slipway.Image) (slipway.ImageDiff, error)
+	// Statements knows what is signed about images. It may be nil: then nobody is told.
+	Statements slipway.Statements
 	// Cache collects what removed images leave. It may be nil: then that is left to whoever else collects.
 	Cache slipway.Cache
 	Log   *slog.Logger

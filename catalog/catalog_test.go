@@ -221,6 +221,38 @@ func TestRevoke(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
+// signatures is who signed what: of an image that it does not have, something cannot be read.
+type signatures map[slipway.Digest]error
+
+func (s signatures) Statement(_ context.Context, image slipway.Digest, _ slipway.StatementKind) ([]byte, error) {
+	err, ok := s[image]
+	if !ok {
+		return nil, errors.New("no disk")
+	}
+	return nil, err
+}
+func (s signatures) Keys(context.Context) ([]slipway.PublicKey, error) { return nil, nil }
+func (s signatures) VerifyImage(context.Context, slipway.Digest) (slipway.Verification, error) {
+	return slipway.Verification{}, nil
+}
+
+func TestSigned(t *testing.T) {
+	w := newWorld(t)
+	signed, unsigned, unknown := w.image("hello@signed", nil), w.image("hello@unsigned", nil), w.image("hello@unknown", nil)
+	s, err := w.Status(t.Context(), "hello", "signed")
+	w.must(err)
+	w.want("where nobody signs", (*bool)(nil), s.Signed)
+	w.Statements = signatures{signed.Digest: nil, unsigned.Digest: slipway.Errorf(slipway.Refused, "by no trusted key")}
+	for image, want := range map[slipway.Digest]bool{signed.Digest: true, unsigned.Digest: false} {
+		s, err := w.Status(t.Context(), "hello", string(image))
+		w.must(err)
+		w.want(s.Version, &want, s.Signed)
+	}
+	if _, err := w.Status(t.Context(), "hello", string(unknown.Digest)); err == nil {
+		t.Error("what cannot be read is taken for unsigned")
+	}
+}
+
 func TestAncestry(t *testing.T) {
 	w := newWorld(t)
 	debian := func(i *slipway.Image) {

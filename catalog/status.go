@@ -20,7 +20,11 @@ func (c *Catalog) Status(ctx context.Context, application, ref string) (slipway.
 	if err != nil {
 		return slipway.ImageStatus{}, err
 	}
-	return c.status(ctx, s, image)
+	status, err := c.status(ctx, s, image)
+	if err == nil {
+		status.Signed, err = c.signed(ctx, image.Digest)
+	}
+	return status, err
 }
 
 // Statuses implements [slipway.Catalog].
@@ -49,6 +53,21 @@ func (c *Catalog) status(ctx context.Context, s *scene, image slipway.Image) (sl
 		Image: image, Channels: orEmpty(s.channels[image.Digest]), Uses: orEmpty(s.uses[image.Digest]),
 		Parent: parent, Children: len(s.children[image.Digest]),
 	}, err
+}
+
+// signed says whether a trusted key has signed that the image passed its tests. Whether the image's content is what was signed is not
+// looked at: that takes as long as reading all of it.
+func (c *Catalog) signed(ctx context.Context, image slipway.Digest) (*bool, error) {
+	if c.Statements == nil {
+		return nil, nil
+	}
+	_, err := c.Statements.Statement(ctx, image, slipway.StatementTests)
+	yes := err == nil
+	switch slipway.CodeOf(err) {
+	case "", slipway.NotFound, slipway.Refused, slipway.Corrupt:
+		return &yes, nil
+	}
+	return nil, err
 }
 
 // outdated says whether what the image is built on has moved on, nil if not.

@@ -47,6 +47,7 @@ func (f *Factory) image(s slipway.ImageStatus) error {
 	f.facts([][2]string{
 		{"digest", string(s.Digest)},
 		{"state", stateText(s.Image)},
+		{"signed", signedText(s.Signed)},
 		{"revoked", revokedText(s.Revoked)},
 		{"baked", bakedText(s.Image)},
 		{"from", s.From},
@@ -85,6 +86,16 @@ func stateText(i slipway.Image) string {
 		}
 	}
 	return text
+}
+
+func signedText(signed *bool) string {
+	switch {
+	case signed == nil:
+		return ""
+	case *signed:
+		return "yes"
+	}
+	return "no; slipway image verify says why"
 }
 
 func revokedText(r *slipway.Revocation) string {

@@ -168,7 +168,7 @@ func gallery(images []slipway.Image) ([]slipway.ImageStatus, slipway.Channel) {
 	return []slipway.ImageStatus{
 		{Image: images[0]},
 		{
-			Image: v2, Channels: []slipway.Channel{channel}, Parent: &slipway.Outdated{Message: "parent is outdated: base is now 2"}, Children: 1,
+			Image: v2, Signed: new(bool), Channels: []slipway.Channel{channel}, Parent: &slipway.Outdated{Message: "parent is outdated: base is now 2"}, Children: 1,
 			Uses: []slipway.ImageUse{{Instances: []string{"i-9"}}, {Cluster: &prod, Group: "hello-prod-v002", Serving: true, Instances: []string{"i-2", "i-3"}}},
 		},
 		{Image: images[2]},
