@@ -22,6 +22,7 @@ type packerFlags struct {
 	vars        []string
 	varFiles    []string
 	only        []string
+	except      []string
 	from        string
 	application string
 }
@@ -31,15 +32,16 @@ func (p *packerFlags) add(c *cobra.Command) {
 	flags.StringVar(&p.template, "packer", "", "bake a Packer template: a .json or .pkr.hcl file, or a directory of .pkr.hcl files")
 	flags.StringArrayVar(&p.vars, "var", nil, "with --packer: a variable of the template, NAME=VALUE; may be repeated")
 	flags.StringArrayVar(&p.varFiles, "var-file", nil, "with --packer: a file of variables; may be repeated")
-	flags.StringArrayVar(&p.only, "only", nil, "with --packer: bake this build alone; may be repeated")
+	flags.StringSliceVar(&p.only, "only", nil, "with --packer: bake this build alone; may be repeated")
+	flags.StringSliceVar(&p.except, "except", nil, "with --packer: leave out this build, or this post-processor; may be repeated")
 	flags.StringVar(&p.from, "from", "", "with --packer: start from this instead of what the builders say, such as debian:bookworm")
 	flags.StringVar(&p.application, "application", "", "with --packer: name of the application (default: slipway.yaml's, or else the template's)")
 }
 
 // check refuses flags that mean nothing without --packer.
 func (p *packerFlags) check() error {
-	if p.template == "" && (len(p.vars)+len(p.varFiles)+len(p.only) > 0 || p.from != "" || p.application != "") {
-		return usageError{errors.New("cannot use --var, --var-file, --only, --from or --application without --packer")}
+	if p.template == "" && (len(p.vars)+len(p.varFiles)+len(p.only)+len(p.except) > 0 || p.from != "" || p.application != "") {
+		return usageError{errors.New("cannot use --var, --var-file, --only, --except, --from or --application without --packer")}
 	}
 	if p.application != "" {
 		return slipway.ValidateName("application", p.application)
@@ -113,7 +115,7 @@ func loadPacker(ctx context.Context, o *bakeOptions) (*packer.Template, []*manif
 	defer stop()
 	p := o.packer
 	t, err := packer.Load(packer.Options{
-		Path: p.template, Vars: p.vars, VarFiles: p.varFiles, Only: p.only, From: p.from, Application: p.application, Env: o.f.Env,
+		Path: p.template, Vars: p.vars, VarFiles: p.varFiles, Only: p.only, Except: p.except, From: p.from, Application: p.application, Env: o.f.Env,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -118,30 +118,85 @@ func (t *translation) layer(l slipway.Layer, at place) {
 	t.layers = append(t.layers, at)
 }
 
-// chosen returns the drafts that Only names.
+// chosen returns the drafts that Only names and Except does not, and those without the post-processors that Except names.
 func (r *reader) chosen(drafts []draft) ([]draft, error) {
-	if len(r.Only) == 0 {
-		return drafts, nil
-	}
 	var names []string
 	for _, d := range drafts {
 		names = append(names, d.path)
 	}
-	picked := map[string]bool{}
+	post := postProcessorNames(drafts)
+	picked, left := map[string]bool{}, map[string]bool{}
 	for _, pattern := range r.Only {
-		found := false
-		for _, d := range drafts {
-			if ok, err := path.Match(pattern, d.path); err != nil {
-				return nil, slipway.Errorf(slipway.Invalid, "cannot use --only %s: its brackets do not close", pattern)
-			} else if ok || pattern == d.source {
-				picked[d.path], found = true, true
-			}
+		found, err := matching(drafts, "--only", pattern, picked)
+		if err != nil {
+			return nil, err
 		}
 		if !found {
 			return nil, slipway.Errorf(slipway.NotFound, "cannot find the build %q: %s has %s", pattern, r.Path, strings.Join(names, ", "))
 		}
 	}
-	return slices.DeleteFunc(drafts, func(d draft) bool { return !picked[d.path] }), nil
+	for _, pattern := range r.Except {
+		found, err := matching(drafts, "--except", pattern, left)
+		if err != nil {
+			return nil, err
+		}
+		if found || slices.Contains(post, pattern) {
+			leaveOut(drafts, pattern)
+			continue
+		}
+		return nil, slipway.Errorf(slipway.NotFound, "cannot find a build or a post-processor %q: %s has %s",
+			pattern, r.Path, strings.Join(append(names, post...), ", "))
+	}
+	return slices.DeleteFunc(drafts, func(d draft) bool { return len(r.Only) > 0 && !picked[d.path] || left[d.path] }), nil
+}
+
+// matching adds the paths of the drafts that a pattern of a flag means to found, and reports whether there are any.
+func matching(drafts []draft, flag, pattern string, found map[string]bool) (bool, error) {
+	matched := false
+	for _, d := range drafts {
+		if ok, err := path.Match(pattern, d.path); err != nil {
+			return false, slipway.Errorf(slipway.Invalid, "cannot use %s %s: its brackets do not close", flag, pattern)
+		} else if ok || pattern == d.source {
+			found[d.path], matched = true, true
+		}
+	}
+	return matched, nil
+}
+
+// leaveOut takes the post-processors of this name or type, and those that follow them in their sequence, out of all drafts.
+func leaveOut(drafts []draft, name string) {
+	for i := range drafts {
+		drafts[i].post = slices.Clone(drafts[i].post) // builds of a template in JSON share it
+		for j, sequence := range drafts[i].post {
+			if k := slices.IndexFunc(sequence, func(c component) bool { return slices.Contains(c.names(), name) }); k >= 0 {
+				drafts[i].post[j] = sequence[:k]
+			}
+		}
+	}
+}
+
+// names returns what a flag may call a post-processor: its type, and its name if it has one.
+func (c component) names() []string {
+	names := []string{c.typ}
+	if f := c.settings.get("name"); f != nil {
+		if name, ok := f.value.(string); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func postProcessorNames(drafts []draft) []string {
+	var names []string
+	for _, d := range drafts {
+		for _, sequence := range d.post {
+			for _, c := range sequence {
+				names = append(names, c.names()...)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // unique returns the problems, each once: what several builds share is wrong once.

@@ -1,6 +1,8 @@
 package packer
 
 import (
+	"runtime"
+
 	"github.com/slipway-sh/slipway"
 )
 
@@ -10,6 +12,7 @@ type dockerSettings struct {
 	Discard    bool   `packer:"discard"`
 	ExportPath text   `packer:"export_path"`
 	Changes    []text `packer:"changes"`
+	Platform   text   `packer:"platform"`
 }
 
 const (
@@ -37,7 +40,6 @@ var dockerManual = manual{
 		"device":          noContainer + ", and has no devices; leave it out",
 		"volumes":         noContainer + "; bring files in with a file provisioner",
 		"exec_user":       noContainer + ": scripts are root's; use sudo -u in them",
-		"platform":        "an image is for the machine that slipwayd runs on; leave it out",
 		"windows":         windows,
 		"login":           credentials + "; leave it out",
 		"login_server":    credentials + "; leave it out",
@@ -73,6 +75,9 @@ func (t *translation) docker() {
 		t.problems.add(c.at, "cannot tell what becomes of the docker builder's container: want exactly one of commit and discard")
 	case s.Discard:
 		t.note(c.at, "discard has no effect: slipwayd keeps the image, as it keeps all")
+	}
+	if own := "linux/" + runtime.GOARCH; s.Platform.given() && s.Platform.string != own {
+		t.problems.add(s.Platform.at, "cannot use the platform %q: an image is for the machine that slipwayd runs on, %s", s.Platform.string, own)
 	}
 	if s.Image.given() {
 		t.secrets.plain(t.problems, s.Image, "the name of an image")

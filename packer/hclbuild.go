@@ -125,7 +125,7 @@ func (t *hclTemplate) source(name string, where place) (usage, bool) {
 	name = strings.TrimPrefix(name, "source.")
 	b := t.sources[name]
 	if b == nil {
-		t.problems.add(where, "cannot find the source %q: %s", name, manifest.Suggestion(name, keys(t.sources)))
+		t.problems.add(where, "cannot find the source %q: %s%s", name, manifest.Suggestion(name, keys(t.sources)), t.beside)
 		return usage{}, false
 	}
 	return usage{typ: b.Labels[0], label: b.Labels[1], at: at(b.TypeRange), body: b.Body}, true

@@ -25,7 +25,7 @@ func (t *hclTemplate) localValue(name string, where place) cty.Value {
 	l := t.locals[name]
 	switch {
 	case l == nil:
-		t.problems.add(where, "cannot use local.%s: there is none; %s", name, manifest.Suggestion(name, keys(t.locals)))
+		t.problems.add(where, "cannot use local.%s: there is none; %s%s", name, manifest.Suggestion(name, keys(t.locals)), t.beside)
 		return cty.NilVal
 	case l.value != cty.NilVal || l.failed:
 		return l.value
@@ -65,7 +65,7 @@ func (t *hclTemplate) evaluate(expr hclsyntax.Expression, more map[string]cty.Va
 			if v := t.variables[name]; v != nil {
 				value = v.value
 			} else {
-				t.problems.add(where, "cannot use var.%s: the template has no such variable; %s", name, manifest.Suggestion(name, keys(t.variables)))
+				t.problems.add(where, "cannot use var.%s: the template has no such variable; %s%s", name, manifest.Suggestion(name, keys(t.variables)), t.beside)
 			}
 		case root == "local" && name != "":
 			value = t.localValue(name, where)

@@ -18,6 +18,7 @@ type hclTemplate struct {
 	*reader
 	problems  problems
 	dir       string // path.root
+	beside    string // what to say of files that may have what is missing
 	variables map[string]*hclVariable
 	locals    map[string]*hclLocal
 	sources   map[string]*hclsyntax.Block // by "docker.web"
@@ -42,6 +43,9 @@ func (r *reader) hcl(isDir bool) ([]draft, error) {
 		}
 	} else {
 		t.dir = filepath.Dir(t.dir)
+		if list, err := filepath.Glob(filepath.Join(t.dir, "*.pkr.hcl")); err == nil && len(list) > 1 {
+			t.beside = "; the other files beside it are read if the directory is named"
+		}
 	}
 	for _, file := range files {
 		if body := t.parse(file); body != nil {
@@ -51,8 +55,8 @@ func (r *reader) hcl(isDir bool) ([]draft, error) {
 	if err := t.problems.err(); err != nil {
 		return nil, err
 	}
-	if t.giveValues(isDir); t.problems.err() == nil {
-		t.evaluateLocals()
+	if t.giveValues(isDir); t.problems.err() == nil && t.From == "" {
+		t.evaluateLocals() // otherwise those that the builders alone need are not looked at, as the builders are not
 	}
 	if err := t.problems.err(); err != nil {
 		return nil, err

@@ -31,6 +31,7 @@ var jsonMistakes = map[string]struct{ template, want string }{
 	"export":               {`{"builders": [{"type": "docker", "image": "debian:12", "export_path": "x.tar"}]}`, `t.json:1:71: cannot export the container to x.tar`},
 	"neither":              {`{"builders": [{"type": "docker", "image": "debian:12"}]}`, `t.json:1:24: cannot tell what becomes of the docker builder's container`},
 	"privileged":           {`{"builders": [{"type": "docker", "image": "debian:12", "commit": true, "privileged": true}]}`, `t.json:1:72: cannot use "privileged" of the docker builder`},
+	"platform":             {`{"builders": [{"type": "docker", "image": "debian:12", "commit": true, "platform": "linux/riscv128"}]}`, `t.json:1:84: cannot use the platform "linux/riscv128": an image is for the machine`},
 	"misspelt setting":     {`{"builders": [{"type": "docker", "imagge": "debian:12", "commit": true}]}`, "t.json:1:34: cannot use \"imagge\" of the docker builder: it is not supported; did you mean \"image\"?"},
 	"not a truth":          {`{"builders": [{"type": "docker", "image": "debian:12", "commit": "perhaps"}]}`, "t.json:1:66: cannot use the text \"perhaps\" here: want true or false"},
 	"change":               {`{"builders": [{"type": "docker", "image": "debian:12", "commit": true, "changes": ["VOLUME /data"]}]}`, `t.json:1:84: cannot use the change VOLUME: it has no equal`},
@@ -56,7 +57,6 @@ var jsonMistakes = map[string]struct{ template, want string }{
 	"missing script":       {provision(`{"type": "shell", "scripts": ["there.sh", "missing.sh"]}`), `t.json:3:45: cannot find missing.sh: a path is relative to the working directory`},
 	"script is directory":  {provision(`{"type": "shell", "script": "sub"}`), `t.json:3:31: cannot use sub: want a file`},
 	"no variable":          {provision(`{"type": "shell", "inline": ["a"], "environment_vars": ["A=1", "B"]}`), `t.json:3:66: cannot use "B" as a variable of the environment: want NAME=value`},
-	"reboot":               {provision(`{"type": "shell", "inline": ["reboot"], "expect_disconnect": true}`), `t.json:3:64: cannot expect a disconnect: a sandbox does not reboot`},
 	"not a duration":       {provision(`{"type": "shell", "inline": ["a"], "timeout": "soon"}`), `t.json:3:49: cannot use the text "soon" here: want a duration`},
 	"list for text":        {provision(`{"type": "shell", "script": ["a"]}`), `t.json:3:31: cannot use a list here: want text`},
 	"override":             {provision(`{"type": "shell", "inline": ["a"], "override": {"docker": 1}}`), `t.json:3:51: cannot use the number 1 here: want an object of settings`},
@@ -172,26 +172,30 @@ func TestOptionMistakes(t *testing.T) {
 	write(t, filepath.Join(dir, "t.json"), `{"variables": {"size": "1"}, "builders": [`+docker+`]}`)
 	write(t, filepath.Join(dir, "t.pkr.hcl"), hclBuild("")+"variable \"size\" {\n type = list(string)\n default = []\n}\n")
 	write(t, filepath.Join(dir, "t.pkr.json"), `{}`)
+	write(t, filepath.Join(dir, "beside.pkr.hcl"), hclSource+"build {\n  sources = [\"docker.x\"]\n}\n")
 	write(t, filepath.Join(dir, "t.hcl"), ``)
 	write(t, filepath.Join(dir, "vars.json"), `{"size": {}}`)
 	write(t, filepath.Join(dir, "elsewhere", "s.json"), `{"builders": [`+docker+`], "provisioners": [{"type": "shell", "script": "run.sh"}]}`)
 	write(t, filepath.Join(dir, "elsewhere", "run.sh"), `true`)
 	write(t, filepath.Join(dir, "empty", "x"), ``)
 	for want, o := range map[string]Options{
-		"cannot find the template gone.json":                          {Path: "gone.json"},
-		"t.pkr.json: cannot read HCL that is written as JSON":         {Path: "t.pkr.json"},
-		"t.hcl: cannot read it: a template in HCL has a name":         {Path: "t.hcl"},
-		"cannot find a template in empty":                             {Path: "empty"},
-		"cannot use --var sise: the template has no such variable":    {Path: "t.json", Vars: []string{"sise=2"}},
-		"cannot use --var size: want NAME=VALUE":                      {Path: "t.json", Vars: []string{"size"}},
-		"gone.json: cannot find gone.json":                            {Path: "t.json", VarFiles: []string{"gone.json"}},
-		"vars.json:1:10: cannot use an object as a variable":          {Path: "t.json", VarFiles: []string{"vars.json"}},
-		"cannot find the build \"web\": t.json has docker":            {Path: "t.json", Only: []string{"web"}},
-		"cannot use --only [: its brackets do not close":              {Path: "t.json", Only: []string{"["}},
-		"cannot find the build \"web\": t.pkr.hcl has docker.web":     {Path: "t.pkr.hcl", Only: []string{"web"}},
-		"--var size:1:2: cannot use this as the variable \"size\": ":  {Path: "t.pkr.hcl", Vars: []string{"size=["}},
-		"cannot use SOURCE_DATE_EPOCH=now: want seconds since 1970":   {Path: "t.json", Env: func(string) string { return "now" }},
-		"elsewhere/s.json:1:119: cannot find run.sh: as with Packer,": {Path: "elsewhere/s.json"},
+		"cannot find the template gone.json":                                                                                {Path: "gone.json"},
+		"t.pkr.json: cannot read HCL that is written as JSON":                                                               {Path: "t.pkr.json"},
+		"t.hcl: cannot read it: a template in HCL has a name":                                                               {Path: "t.hcl"},
+		"cannot find a template in empty":                                                                                   {Path: "empty"},
+		"cannot use --var sise: the template has no such variable":                                                          {Path: "t.json", Vars: []string{"sise=2"}},
+		"cannot use --var size: want NAME=VALUE":                                                                            {Path: "t.json", Vars: []string{"size"}},
+		"gone.json: cannot find gone.json":                                                                                  {Path: "t.json", VarFiles: []string{"gone.json"}},
+		"vars.json:1:10: cannot use an object as a variable":                                                                {Path: "t.json", VarFiles: []string{"vars.json"}},
+		"cannot find the build \"web\": t.json has docker":                                                                  {Path: "t.json", Only: []string{"web"}},
+		"cannot find a build or a post-processor \"box\": t.json has docker":                                                {Path: "t.json", Except: []string{"box"}},
+		"cannot use --except [: its brackets do not close":                                                                  {Path: "t.json", Except: []string{"["}},
+		"beside.pkr.hcl:6:14: cannot find the source \"docker.x\": did you mean \"docker.web\"?; the other files beside it": {Path: "beside.pkr.hcl"},
+		"cannot use --only [: its brackets do not close":                                                                    {Path: "t.json", Only: []string{"["}},
+		"cannot find the build \"web\": t.pkr.hcl has docker.web":                                                           {Path: "t.pkr.hcl", Only: []string{"web"}},
+		"--var size:1:2: cannot use this as the variable \"size\": ":                                                        {Path: "t.pkr.hcl", Vars: []string{"size=["}},
+		"cannot use SOURCE_DATE_EPOCH=now: want seconds since 1970":                                                         {Path: "t.json", Env: func(string) string { return "now" }},
+		"elsewhere/s.json:1:119: cannot find run.sh: as with Packer,":                                                       {Path: "elsewhere/s.json"},
 	} {
 		t.Run(want, func(t *testing.T) {
 			o.Dir = dir

@@ -27,6 +27,7 @@ type Options struct {
 	Vars        []string // "name=value"
 	VarFiles    []string
 	Only        []string // builds to take, all if empty: names, or in HCL patterns such as "*.docker.web"
+	Except      []string // builds to leave out, by the same names, and post-processors, by name or type
 	From        string   // what all builds start from instead of what their builders say: "debian:bookworm"
 	Application string   // of the images; default: the name of the file or directory
 	Dir         string   // relative paths are relative to it; default: the working directory

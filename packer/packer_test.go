@@ -82,6 +82,8 @@ func options(t testing.TB, dir, comment string) Options {
 					o.VarFiles = append(o.VarFiles, value)
 				case "--only":
 					o.Only = append(o.Only, value)
+				case "--except":
+					o.Except = append(o.Except, value)
 				case "--from":
 					o.From = value
 				case "--application":

@@ -94,7 +94,7 @@ func (t *translation) waits(s shellSettings) {
 		t.note(s.StartRetryTimeout.at, "start_retry_timeout has no effect: there is no machine to wait for")
 	}
 	if d := s.ExpectDisconnect; d.value != nil && d.value != false && d.value != "false" {
-		t.problems.add(d.at, "cannot expect a disconnect: a sandbox does not reboot; leave out expect_disconnect, and what reboots")
+		t.note(d.at, "expect_disconnect has no effect: a sandbox does not reboot, and a script that tries to fails")
 	}
 }
 
