@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -17,6 +18,9 @@ var errHungUp = errors.New("the connection was closed")
 // pending is how many pieces of input wait for a program that does not read. When there are more, the connection is not read either,
 // and it is not noticed if it breaks.
 const pending = 1024
+
+// farewell is how long the other end gets to read how the program ended, and to hang up.
+const farewell = 2 * time.Second
 
 // Serve runs a program, whose streams go over conn, and tells the other end how it ended. The context that run gets ends when the
 // connection breaks. The exec that run gets has the streams, and the changes of the size of terminal, which is nil for none. conn is
@@ -43,9 +47,11 @@ func Serve(ctx context.Context, conn io.ReadWriteCloser, terminal *slipway.Termi
 			}
 		}
 	})
+	over, hungUp := make(chan struct{}), make(chan struct{})
 	work.Go(func() {
 		defer close(queue)
-		hangUp(receive(ctx, s, queue, windows))
+		defer close(hungUp)
+		hangUp(receive(s, queue, windows, over))
 	})
 	status, err := run(ctx, e)
 	end := exit{Status: status}
@@ -54,14 +60,19 @@ func Serve(ctx context.Context, conn io.ReadWriteCloser, terminal *slipway.Termi
 	}
 	content, _ := json.Marshal(end) // numbers and strings always can be
 	_ = s.send(exitStatus, content) // nobody may be there any more
-	hangUp(nil)
+	close(over)
 	typed.CloseWithError(errHungUp)
+	// A connection that is closed while something of it is unread may take along what was sent last.
+	select {
+	case <-hungUp:
+	case <-time.After(farewell):
+	}
 	conn.Close()
 	work.Wait()
 }
 
-// receive takes what the other end sends until the connection breaks.
-func receive(ctx context.Context, s *stream, typed chan<- []byte, windows chan slipway.Window) error {
+// receive takes what the other end sends until the connection breaks. What comes once the program is over is dropped.
+func receive(s *stream, typed chan<- []byte, windows chan slipway.Window, over <-chan struct{}) error {
 	for {
 		k, content, err := s.receive()
 		if err != nil {
@@ -74,8 +85,7 @@ func receive(ctx context.Context, s *stream, typed chan<- []byte, windows chan s
 			}
 			select {
 			case typed <- content:
-			case <-ctx.Done():
-				return errHungUp
+			case <-over:
 			}
 		case resized:
 			var w slipway.Window
