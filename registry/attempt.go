@@ -62,7 +62,8 @@ func passing(err error) bool {
 	if errors.Is(err, errSilent) || errors.As(err, &known) {
 		return true
 	}
-	return isConnection(err) && !isLasting(err)
+	var login credentialsError
+	return isConnection(err) && !isLasting(err) && !errors.As(err, &login)
 }
 
 // isConnection reports whether err is one of the network, not of what was said over it.

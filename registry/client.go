@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/slipway-sh/slipway"
@@ -64,7 +63,7 @@ func New(c Config) *Client {
 	}
 	client.options = []remote.Option{
 		remote.WithTransport(guard{inner: newTransport(), insecure: client.insecure}),
-		remote.WithAuthFromKeychain(authn.DefaultKeychain),
+		remote.WithAuthFromKeychain(keychain{}),
 		remote.WithUserAgent("slipway/" + c.Version),
 		// There is one layer that tries again, and it is ours: it also covers what breaks in the middle of a body.
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),

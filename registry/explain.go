@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"unicode"
 
@@ -42,9 +40,12 @@ func explain(ctx context.Context, p purpose, tries int, err error) error {
 	var short *shortError
 	var plain plainError
 	var dns *net.DNSError
+	var login credentialsError
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &login):
+		return slipway.Errorf(slipway.Unprepared, "%s: the credentials in %s on slipwayd's host cannot be used: %s", cannot, credentials(), said(login.Error()))
 	case isUntrusted(err):
 		return slipway.Errorf(slipway.Unprepared, "%s: the certificate of %s is not trusted by this host: %w; add its authority to the host's",
 			cannot, host, innermost(err))
@@ -87,19 +88,6 @@ func explainAnswer(p purpose, host string, tries int, answer *transport.Error) e
 		return slipway.Errorf(slipway.DeadlinePast, "%s: %s answered %s, %s; it may be better later", cannot, host, words, times(tries))
 	}
 	return slipway.Errorf(slipway.Invalid, "%s: %s refuses it (%s)", cannot, host, words)
-}
-
-// credentials returns the file that credentials are looked for in.
-func credentials() string {
-	dir := os.Getenv("DOCKER_CONFIG")
-	if dir == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "$DOCKER_CONFIG/config.json"
-		}
-		dir = filepath.Join(home, ".docker")
-	}
-	return filepath.Join(dir, "config.json")
 }
 
 // innermost leaves out of a request's error its URL, which may carry a signature.

@@ -460,6 +460,22 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// A file of credentials that cannot be read is told as that.
+func TestBrokenCredentials(t *testing.T) {
+	s := serve(t)
+	s.push(t, "base:1", randomImage(t, 1))
+	dir := t.TempDir()
+	t.Setenv("HOME", dir)
+	t.Setenv("DOCKER_CONFIG", dir)
+	for _, config := range []string{`{"auths": {`, `{"credsStore": "none-of-that-name"}`} {
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := registry.New(registry.Config{Patience: quick}).Resolve(t.Context(), s.ref("base:1"))
+		wantError(t, err, slipway.Unprepared, "the credentials in "+filepath.Join(dir, "config.json"), "cannot be used")
+	}
+}
+
 // A registry whose certificate nobody vouches for is not spoken to.
 func TestTLS(t *testing.T) {
 	s := serve(t)
