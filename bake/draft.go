@@ -28,7 +28,7 @@ type draft struct {
 
 // lookAhead begins what can be done while plan i is being built: drafts of the layers that consist of files, and downloads. Where others
 // are drafted on top of it, plan i is made as a draft too. elsewhere says that another bake builds it. Drafts that do not fit what has
-// become known since they were begun are made again.
+// become known since they were begun are made again, if plan i takes its time.
 func (w *work) lookAhead(ctx context.Context, i int, elsewhere bool) {
 	guess := image.Guess{System: len(w.below) == 0 && w.plans[i].build != nil, Layers: slices.Clone(w.below)}
 	alone := elsewhere || !slices.ContainsFunc(w.plans[i+1:], func(p plan) bool { return p.add != nil })
@@ -39,7 +39,7 @@ func (w *work) lookAhead(ctx context.Context, i int, elsewhere bool) {
 			w.prefetch(ctx, j)
 		case p.add == nil, j == i && alone:
 		default:
-			if d := w.drafts[j]; d == nil || w.outdated(ctx, d) {
+			if d := w.drafts[j]; d == nil || w.plans[i].build != nil && d.outdated(ctx, guess, over) {
 				w.drafts[j] = w.draft(ctx, j, guess, slices.Clone(over), j == i)
 			}
 			over = append(over, w.drafts[j])
@@ -47,15 +47,21 @@ func (w *work) lookAhead(ctx context.Context, i int, elsewhere bool) {
 	}
 }
 
-// outdated drops a draft that is laid out and does not fit what is known by now.
-func (w *work) outdated(ctx context.Context, d *draft) bool {
-	select {
-	case <-d.laid:
-	default:
-		return false
+// outdated drops a draft if one over a better guess, and the drafts of the layers between, would be another. What is not laid out yet
+// cannot be told.
+func (d *draft) outdated(ctx context.Context, guess image.Guess, over []*draft) bool {
+	for _, o := range append(over[:len(over):len(over)], d) {
+		select {
+		case <-o.laid:
+		default:
+			return false
+		}
+		if o != d && o.layer != nil {
+			guess.Drafts = append(guess.Drafts, o.layer)
+		}
 	}
 	if d.layer != nil {
-		if fits, err := d.layer.Fits(ctx, w.below); err == nil && fits {
+		if fits, err := d.layer.Fits(ctx, guess); err == nil && fits {
 			return false
 		}
 	}
@@ -139,7 +145,7 @@ func (w *work) finish(ctx context.Context, i int, below []slipway.Digest) (info 
 		return info, false, context.Cause(ctx)
 	}
 	if d.layer != nil {
-		if fits, err := d.layer.Fits(ctx, below); err != nil || !fits {
+		if fits, err := d.layer.Fits(ctx, image.Guess{Layers: below}); err != nil || !fits {
 			d.drop()
 			return info, false, err
 		}

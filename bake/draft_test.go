@@ -21,7 +21,9 @@ type ahead struct {
 	baker *Baker
 	slow  func(ctx context.Context, laid <-chan struct{}, add func(func(*image.Layer) error) (slipway.LayerInfo, error)) (slipway.LayerInfo, error)
 	files func(try int, l *image.Layer) error
+	again chan struct{} // closed when the files are tried a second time; not nil if a layer in between waits for that
 
+	work  *work
 	laid  chan struct{} // closed when the second layer was tried
 	tries atomic.Int32
 }
@@ -55,12 +57,25 @@ func (a *ahead) build(ctx context.Context) ([]slipway.Digest, error) {
 		}},
 		{step: Step{Index: 1}, key: stepKey{From: "files"}, add: func(_ context.Context, l *image.Layer, _ io.Writer) error {
 			defer once.Do(func() { close(a.laid) })
-			return a.files(int(a.tries.Add(1)), l)
+			try := int(a.tries.Add(1))
+			if try == 2 && a.again != nil {
+				defer close(a.again)
+			}
+			return a.files(try, l)
 		}},
 	}
+	if a.again != nil {
+		plans = slices.Insert(plans, 1, plan{step: Step{Index: 1}, key: stepKey{From: "between"},
+			build: func(ctx context.Context, below []slipway.Digest, _ io.Writer) (info slipway.LayerInfo, err error) {
+				<-a.again
+				info.Digest, info.Size, err = a.baker.images.WriteLayer(ctx, below, putFile("/between"))
+				return info, err
+			}})
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	w := &work{Baker: a.baker, job: job, plans: plans, drafts: make([]*draft, 2), outs: make([]output, 2)}
+	w := &work{Baker: a.baker, job: job, plans: plans, drafts: make([]*draft, len(plans)), outs: make([]output, len(plans))}
 	w.hold.all = a.baker.holds
+	a.work = w
 	defer w.end(cancel)
 	for i := range plans {
 		l, err := w.layer(ctx, i)
@@ -124,6 +139,25 @@ func TestAhead(t *testing.T) {
 				t.Errorf("got %v, want %v", got, want)
 			}
 		})
+	}
+}
+
+// A guess that turned out to be wrong is made better while other layers are being built.
+func TestGuessAgain(t *testing.T) {
+	a := newAhead(t)
+	a.again = make(chan struct{})
+	a.slow = func(_ context.Context, _ <-chan struct{}, add func(func(*image.Layer) error) (slipway.LayerInfo, error)) (slipway.LayerInfo, error) {
+		<-a.work.drafts[2].laid
+		return add(func(l *image.Layer) error { return l.AddDir("/opt", image.Attr{Mode: 0o700}) })
+	}
+	a.files = func(_ int, l *image.Layer) error { return putFile("/opt/app")(l) }
+	below, err := a.build(t.Context())
+	if err != nil || a.tries.Load() != 2 {
+		t.Fatalf("got %v after %d tries, want 2", err, a.tries.Load())
+	}
+	want, _, err := a.baker.images.WriteLayer(t.Context(), below[:2], putFile("/opt/app"))
+	if err != nil || below[2] != want {
+		t.Errorf("got %s, want %s, %v", below[2], want, err)
 	}
 }
 

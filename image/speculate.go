@@ -34,19 +34,11 @@ type Draft struct {
 
 // NewDraft lays out a layer over a guess. build adds the entries, as for [Store.WriteLayer]; its error may be due to a wrong guess.
 func (s *Store) NewDraft(ctx context.Context, over Guess, build func(*Layer) error) (*Draft, error) {
-	v, closeView, err := s.openView(ctx, over.Layers)
+	v, closeView, err := s.openGuess(ctx, over)
 	if err != nil {
 		return nil, err
 	}
 	defer closeView()
-	var above []lowerLayer
-	for _, d := range over.Drafts {
-		above = append([]lowerLayer{treeLayer{d.layer.root}}, above...)
-	}
-	v.layers = append(above, v.layers...)
-	if over.System {
-		v.layers = append(v.layers, treeLayer{usualSystem()})
-	}
 	l, err := s.newLayer(v)
 	if err != nil {
 		return nil, err
@@ -58,6 +50,21 @@ func (s *Store) NewDraft(ctx context.Context, over Guess, build func(*Layer) err
 	return &Draft{store: s, layer: l, over: over, asked: v}, nil
 }
 
+// openGuess opens what a guess says is there.
+func (s *Store) openGuess(ctx context.Context, g Guess) (*view, func(), error) {
+	v, closeView, err := s.openView(ctx, g.Layers)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, d := range g.Drafts {
+		v.layers = slices.Insert(v.layers, 0, lowerLayer(treeLayer{d.layer.root}))
+	}
+	if g.System {
+		v.layers = append(v.layers, treeLayer{usualSystem()})
+	}
+	return v, closeView, nil
+}
+
 // Write writes the layer, under no name yet. After an error nothing is kept of it.
 func (d *Draft) Write(ctx context.Context) error {
 	defer d.layer.release()
@@ -66,13 +73,14 @@ func (d *Draft) Write(ctx context.Context) error {
 	return err
 }
 
-// Fits reports whether the layers (lowest first) are what the guess took them for, as far as the draft asked.
-func (d *Draft) Fits(ctx context.Context, below []slipway.Digest) (bool, error) {
+// Fits reports whether what is below is what the draft was made over, as far as the draft asked. That is certain of layers alone; over a
+// better guess than the draft's own it says whether a new draft would be another.
+func (d *Draft) Fits(ctx context.Context, below Guess) (bool, error) {
 	if d.asked.deeply {
-		// What was answered is not remembered, but it was right if the guess was no guess.
-		return !d.over.System && len(d.over.Drafts) == 0 && slices.Equal(d.over.Layers, below), nil
+		// What was answered is not remembered.
+		return d.over.System == below.System && slices.Equal(d.over.Layers, below.Layers) && slices.Equal(d.over.Drafts, below.Drafts), nil
 	}
-	v, closeView, err := d.store.openView(ctx, below)
+	v, closeView, err := d.store.openGuess(ctx, below)
 	if err != nil {
 		return false, err
 	}

@@ -68,7 +68,7 @@ func TestDrafts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fits, err := draft.Fits(t.Context(), real)
+			fits, err := draft.Fits(t.Context(), Guess{Layers: real})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,7 +113,7 @@ func TestDraftOnUsualSystem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fits, err := d.Fits(t.Context(), []slipway.Digest{system}); err != nil || fits != want {
+		if fits, err := d.Fits(t.Context(), Guess{Layers: []slipway.Digest{system}}); err != nil || fits != want {
 			t.Errorf("%s: fits %v, %v, want %v", p, fits, err, want)
 		}
 		d.Discard()
