@@ -52,6 +52,9 @@ func (c *Client) transfer(ctx context.Context, path string, body map[string]stri
 	for lines.Scan() {
 		var t slipway.Transfer
 		if err := json.Unmarshal(lines.Bytes(), &t); err != nil {
+			if !lines.Scan() {
+				break // it was cut off
+			}
 			return slipway.Transfer{}, fmt.Errorf("cannot read slipwayd's answer to POST %s: %w", path, err)
 		}
 		switch {
