@@ -1,6 +1,10 @@
 package slipway
 
-import "time"
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
 
 // BakeRequest asks for an image. Context lists the files of the build context; their content must have been uploaded as blobs before.
 type BakeRequest struct {
@@ -14,6 +18,20 @@ type BakeRequest struct {
 	KeepOnFailure bool     `json:"keep_on_failure,omitempty"` // the sandbox of a script that fails stays, to be entered
 	Secrets       string   `json:"secrets,omitempty"`         // where the values of the secrets are: what SecretStore.PutSecrets returned
 	After         []string `json:"after,omitempty"`           // bakes that must succeed first: those of images this one starts from
+}
+
+// ReadBakeRequest returns the request that is stored as a blob. NotFound if it is not stored.
+func ReadBakeRequest(ctx context.Context, blobs Blobs, digest Digest) (*BakeRequest, error) {
+	blob, err := blobs.OpenBlob(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	defer blob.Close()
+	var req BakeRequest
+	if err := json.NewDecoder(blob).Decode(&req); err != nil {
+		return nil, Errorf(Corrupt, "cannot read the request %s of a bake: %w", digest.Short(), err)
+	}
+	return &req, nil
 }
 
 // AllLayers in BakeRequest.NoCache means every layer, what the image starts from included.

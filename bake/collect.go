@@ -3,7 +3,6 @@ package bake
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -170,19 +169,14 @@ func (b *Baker) requestParts(ctx context.Context, digest slipway.Digest) ([]slip
 	if digest == "" {
 		return nil, nil
 	}
-	blob, err := b.images.OpenBlob(ctx, digest)
+	req, err := slipway.ReadBakeRequest(ctx, b.images, digest)
 	if slipway.CodeOf(err) == slipway.NotFound {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer blob.Close()
-	var req slipway.BakeRequest
-	if err := json.NewDecoder(blob).Decode(&req); err != nil {
-		return nil, fmt.Errorf("read the request %s: %w", digest.Short(), err)
-	}
-	return append(contextBlobs(&req), digest), nil
+	return append(contextBlobs(req), digest), nil
 }
 
 // contextBlobs returns the digests of the files in a request's context.

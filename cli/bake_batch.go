@@ -30,19 +30,19 @@ func bakeBatch(ctx context.Context, o *bakeOptions, c *client.Client) error {
 	if err != nil {
 		return err
 	}
-	view := o.f.workProgress(true, o.wait)
-	defer view.close()
+	return bakeAll(ctx, o, c, manifests, func(int, slipway.Bake) error { return nil })
+}
+
+// bakeAll bakes what the manifests say, waits, and tells how each of them ended. finish is called for each that succeeded.
+func bakeAll(ctx context.Context, o *bakeOptions, c *client.Client, manifests []*manifest.Manifest, finish func(int, slipway.Bake) error) error {
+	view := o.f.workProgress(len(manifests) > 1, o.wait)
 	bakes, err := startBatch(ctx, o, c, view, manifests)
-	if err != nil {
-		return err
-	}
-	if o.wait.noWait {
+	if err != nil || o.wait.noWait {
+		view.close()
 		for _, b := range bakes {
-			if err := o.f.printLine(b.ID, b); err != nil {
-				return err
-			}
+			err = errors.Join(err, o.f.printLine(b.ID, b))
 		}
-		return nil
+		return err
 	}
 	errs := make([]error, len(bakes))
 	var waiting errgroup.Group
@@ -53,15 +53,23 @@ func bakeBatch(ctx context.Context, o *bakeOptions, c *client.Client) error {
 		})
 	}
 	_ = waiting.Wait() // every bake's error is its own
+	view.close()
 	for i, b := range bakes {
-		if errs[i] == nil {
-			errs[i] = errors.Join(o.f.printLine(baked(b), b), bakeOutcome(b, manifests[i]))
+		if errs[i] != nil {
+			continue
+		}
+		if errs[i] = bakeOutcome(b, manifests[i]); errs[i] == nil {
+			errs[i] = finish(i, b)
+		}
+		if errs[i] == nil || o.f.json {
+			errs[i] = errors.Join(errs[i], o.f.printLine(baked(b), b))
 		}
 	}
 	return firstOutcome(errs)
 }
 
-// startBatch starts the bakes in order and returns them as they were accepted. Those that were accepted before one that was not go on.
+// startBatch starts the bakes in order and returns them as they were accepted. Those that were accepted before one that was not go on, and
+// are returned with the error.
 func startBatch(ctx context.Context, o *bakeOptions, c *client.Client, view progress, manifests []*manifest.Manifest) ([]slipway.Bake, error) {
 	ctx, stop := o.f.interruptible(ctx)
 	defer stop()
@@ -70,14 +78,14 @@ func startBatch(ctx context.Context, o *bakeOptions, c *client.Client, view prog
 	for _, m := range manifests {
 		req, err := o.request(ctx, o.f, c, view, m)
 		if err != nil {
-			return nil, err
+			return bakes, err
 		}
 		if id := accepts[baseOf(m.Spec)]; id != "" {
 			req.After = []string{id}
 		}
 		bake, err := c.Bake(ctx, req)
 		if err != nil {
-			return nil, accepted(m.Locate(err), "slipway bakes")
+			return bakes, accepted(m.Locate(err), "slipway bakes")
 		}
 		accepts[m.Spec.Application] = bake.ID
 		bakes = append(bakes, bake)

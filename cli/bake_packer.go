@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/client"
@@ -75,38 +74,7 @@ func bakePacker(ctx context.Context, o *bakeOptions, c *client.Client) error {
 	if len(images) == 0 {
 		return nil
 	}
-	view := o.f.progress(len(images) > 1)
-	defer view.close()
-	bakes, err := startBatch(ctx, o, c, view, manifests)
-	if err != nil {
-		return err
-	}
-	if o.wait.noWait {
-		for _, b := range bakes {
-			if err := o.f.printLine(b.ID, b); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	errs := make([]error, len(bakes))
-	var waiting errgroup.Group
-	for i, b := range bakes {
-		waiting.Go(func() error {
-			bakes[i], errs[i] = newWaiter(o.f, c, view, b.ID, o.wait).bake(ctx, b.ID)
-			return nil
-		})
-	}
-	_ = waiting.Wait() // every bake's error is its own
-	for i, b := range bakes {
-		if errs[i] != nil {
-			continue
-		}
-		if errs[i] = bakeOutcome(b, manifests[i]); errs[i] == nil {
-			errs[i] = errors.Join(images[i].Finish(run, b.Application, b.Image), o.f.printLine(baked(b), b))
-		}
-	}
-	return firstOutcome(errs)
+	return bakeAll(ctx, o, c, manifests, func(i int, b slipway.Bake) error { return images[i].Finish(run, b.Application, b.Image) })
 }
 
 // loadPacker reads the template, and returns what each of its images needs.

@@ -3,7 +3,6 @@ package ship
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/worker"
@@ -26,16 +25,7 @@ func Register(r worker.Registry, a *Activities) {
 
 // request reads the request of a bake.
 func (p *Parts) request(ctx context.Context, digest slipway.Digest) (*slipway.BakeRequest, error) {
-	blob, err := p.Blobs.OpenBlob(ctx, digest)
-	if err != nil {
-		return nil, err
-	}
-	defer blob.Close()
-	var req slipway.BakeRequest
-	if err := json.NewDecoder(blob).Decode(&req); err != nil {
-		return nil, fmt.Errorf("read the request %s: %w", digest, err)
-	}
-	return &req, nil
+	return slipway.ReadBakeRequest(ctx, p.Blobs, digest)
 }
 
 // PlanDeployment stores the execution and returns its next deployment, of the image to the environment as the request has it.

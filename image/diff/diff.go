@@ -8,7 +8,6 @@ package diff
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 
 	"github.com/slipway-sh/slipway"
@@ -131,17 +130,9 @@ func request(ctx context.Context, blobs slipway.Blobs, i slipway.Image) (*slipwa
 	if i.Request == "" {
 		return nil, nil
 	}
-	blob, err := blobs.OpenBlob(ctx, i.Request)
+	req, err := slipway.ReadBakeRequest(ctx, blobs, i.Request)
 	if slipway.CodeOf(err) == slipway.NotFound {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer blob.Close()
-	var req slipway.BakeRequest
-	if err := json.NewDecoder(blob).Decode(&req); err != nil {
-		return nil, slipway.Errorf(slipway.Corrupt, "cannot read what image %s was baked from: %w", i.Name(), err)
-	}
-	return &req, nil
+	return req, err
 }
