@@ -21,6 +21,13 @@ type component struct {
 
 func (c component) String() string { return "the " + c.typ + " " + c.kind }
 
+// split returns the component with the settings called names alone, and with the others.
+func (c component) split(names ...string) (those, others component) {
+	those, others = c, c
+	those.settings, others.settings = c.settings.split(names...)
+	return those, others
+}
+
 // draft is a build as it stands in the template.
 type draft struct {
 	name         string // what scripts see as PACKER_BUILD_NAME

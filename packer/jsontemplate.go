@@ -300,7 +300,8 @@ func (t *jsonTemplate) component(s setting, kind string) (component, bool) {
 		t.problems.add(f.setting.at, "cannot use %s here: want the type of a %s", f.kind(), kind)
 		return component{}, false
 	}
-	return component{kind: kind, typ: typ, at: f.setting.at, settings: o.without("type")}, true
+	_, settings := o.split("type")
+	return component{kind: kind, typ: typ, at: f.setting.at, settings: settings}, true
 }
 
 func (t *jsonTemplate) draft(s setting) (draft, bool) {
@@ -323,7 +324,7 @@ func (t *jsonTemplate) draft(s setting) (draft, bool) {
 		t.secrets.plain(&t.problems, text{rendered, f.setting.at}, "a name")
 		d.name = rendered
 	}
-	c.settings = c.settings.without("name")
+	_, c.settings = c.settings.split("name")
 	d.path, d.source, d.builder = d.name, d.name, c
 	d.scope.name, d.scope.kind = d.name, c.typ
 	return d, true

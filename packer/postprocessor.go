@@ -69,13 +69,7 @@ func (t *translation) postProcess(sequence []component) {
 			Keep   bool   `packer:"keep_input_artifact"`
 			Name   text   `packer:"name"`
 		}
-		own := []string{"only", "except", "keep_input_artifact", "name"}
-		head := component{kind: c.kind, typ: c.typ, at: c.at, settings: &object{}}
-		for _, name := range own {
-			if f := c.settings.get(name); f != nil {
-				head.settings.set(*f)
-			}
-		}
+		head, rest := c.split("only", "except", "keep_input_artifact", "name")
 		if !t.into(head, &general, manual{}) || !t.wanted(general.Only, general.Except) {
 			continue
 		}
@@ -88,8 +82,7 @@ func (t *translation) postProcess(sequence []component) {
 			t.problems.add(c.at, "cannot use the %s post-processor: there is none that slipway knows; %s",
 				c.typ, manifest.Suggestion(c.typ, keys(postProcessors)))
 		default:
-			c.settings = c.settings.without(own...)
-			list = append(list, read(t, c))
+			list = append(list, read(t, rest))
 		}
 	}
 	if len(list) > 0 {

@@ -71,13 +71,7 @@ func (t *translation) provision(number int, c component) {
 		MaxRetries  int           `packer:"max_retries"`
 		Timeout     time.Duration `packer:"timeout"`
 	}
-	own := []string{"only", "except", "override", "pause_before", "pause_after", "max_retries", "timeout"}
-	head := component{kind: c.kind, typ: c.typ, at: c.at, settings: &object{}}
-	for _, name := range own {
-		if f := c.settings.get(name); f != nil {
-			head.settings.set(*f)
-		}
-	}
+	head, rest := c.split("only", "except", "override", "pause_before", "pause_after", "max_retries", "timeout")
 	if !t.into(head, &general, manual{}) {
 		return
 	}
@@ -101,8 +95,8 @@ func (t *translation) provision(number int, c component) {
 			t.note(pause.at, "a pause of %s has no effect: there is no machine to wait for", c)
 		}
 	}
-	p := provisioner{component: c, number: number, retries: max(general.MaxRetries, 0), timeout: general.Timeout}
-	p.settings = t.overridden(c.settings.without(own...), general.Override)
+	p := provisioner{component: rest, number: number, retries: max(general.MaxRetries, 0), timeout: general.Timeout}
+	p.settings = t.overridden(rest.settings, general.Override)
 	if p.timeout *= time.Duration(p.retries + 1); p.timeout == 0 {
 		p.timeout = defaultTimeout
 	}

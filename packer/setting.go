@@ -68,15 +68,17 @@ func (o *object) with(other *object) *object {
 	return merged
 }
 
-// without returns o without the fields called names.
-func (o *object) without(names ...string) *object {
-	rest := &object{at: o.at}
+// split returns the fields of o called names, and the others.
+func (o *object) split(names ...string) (those, others *object) {
+	those, others = &object{at: o.at}, &object{at: o.at}
 	for _, f := range o.fields {
-		if !slices.Contains(names, f.name) {
-			rest.fields = append(rest.fields, f)
+		if slices.Contains(names, f.name) {
+			those.fields = append(those.fields, f)
+		} else {
+			others.fields = append(others.fields, f)
 		}
 	}
-	return rest
+	return those, others
 }
 
 // kind describes the value for people.
