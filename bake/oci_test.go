@@ -3,6 +3,7 @@ package bake_test
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -91,7 +92,12 @@ type require interface {
 // newPullingBakery is a bakery that knows registries.
 func newPullingBakery(t *testing.T) *bakery {
 	t.Helper()
-	b := newBakery(t)
+	return openPullingBakery(t, t.TempDir())
+}
+
+func openPullingBakery(t *testing.T, dir string) *bakery {
+	t.Helper()
+	b := openBakery(t, dir)
 	b.Baker = bake.New(bake.Config{
 		Images: b.images, Mounts: b.mounts, Dir: filepath.Join(b.dir, "cache"), Log: slog.New(slog.DiscardHandler),
 		Registry: registry.New(registry.Config{Patience: registry.Patience{Pauses: []time.Duration{}}}),
@@ -486,6 +492,42 @@ func TestOCIFaults(t *testing.T) {
 				t.Errorf("the next bake: got %d layers, %v", len(layers), err)
 			}
 		})
+	}
+}
+
+// An image that does not fit on the disk is refused, leaves nothing, and one that fits is baked.
+func TestOCIFullDisk(t *testing.T) {
+	needsRoot(t)
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=3m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	h := newHub(t)
+	b := openPullingBakery(t, dir)
+	noise := make([]byte, 2<<20)
+	if _, err := rand.Read(noise); err != nil {
+		t.Fatal(err)
+	}
+	big := tarLayer(t, compression.GZip, tarFile("big", string(noise)+string(noise)))
+	_, _, err := b.pull(h.push(t, "big:1", imageOf(t, big)))
+	wantError(t, err, slipway.Unprepared, "image.from", "bytes needed")
+	// It fits as it is fetched, and not as it would be unpacked.
+	_, _, err = b.pull(h.push(t, "half:1", imageOf(t, tarLayer(t, compression.GZip, tarFile("half", string(noise))))))
+	wantError(t, err, slipway.Unprepared, "image.from", "")
+	b.wantNothingLeft()
+	if err := os.RemoveAll(filepath.Join(dir, "images/blobs/sha256")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "images/blobs/sha256"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if layers, _, err := b.pull(h.push(t, "base:1", baseImage(t))); err != nil || len(layers) != 3 {
+		t.Errorf("the next bake: got %d layers, %v", len(layers), err)
 	}
 }
 
