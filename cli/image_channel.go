@@ -79,9 +79,9 @@ func (o *imageChannelOptions) run(ctx context.Context, c *client.Client) error {
 	names := labelsOf(images)
 	from := ""
 	if channel.Previous != "" {
-		from = ", before " + names.of(channel.Previous)
+		from = ", and was " + names.of(channel.Previous)
 	}
-	_, err = fmt.Fprintf(o.f.Out, "%s@%s is %s%s\n", o.application, o.name, names.of(channel.Image), from)
+	_, err = fmt.Fprintf(o.f.Out, "%s@%s is now %s%s\n", o.application, o.name, names.of(channel.Image), from)
 	return err
 }
 

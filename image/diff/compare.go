@@ -6,6 +6,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -29,10 +30,17 @@ type comparison struct {
 	view view
 	work *errgroup.Group
 
+	paths int // looked at
 	mu    sync.Mutex
 	found []difference
 	once  map[[2]inodeID]func() (bool, error) // contents with several names, so that none is read twice
 }
+
+// What is compared at most. A layer that was made to lead in circles ends here.
+const (
+	maxPaths = 4 << 20
+	maxDepth = 500 // directories in each other
+)
 
 // inodeID names an inode.
 type inodeID struct {
@@ -78,8 +86,11 @@ func (c *comparison) spots(p string, a, b spot) error {
 	if a.same(b) {
 		return nil
 	}
-	if err := c.ctx.Err(); err != nil {
+	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
+	}
+	if c.paths++; c.paths > maxPaths || strings.Count(p, "/") > maxDepth {
+		return slipway.Errorf(slipway.Corrupt, "cannot compare images with more than %d files, or more than %d directories in each other: %.100s…", maxPaths, maxDepth, p)
 	}
 	if p != "/" || c.view == bare { // a machine's root directory is its own, whatever its layers say of theirs
 		if err := c.entries(p, a.entry, b.entry); err != nil {

@@ -3,9 +3,11 @@ package diff_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/erofs/go-erofs"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-sh/slipway"
@@ -328,6 +331,35 @@ func TestUnreadable(t *testing.T) {
 	}
 	if _, err := diff.Images(t.Context(), b.store, imageOf([]slipway.Digest{good}), imageOf([]slipway.Digest{other})); slipway.CodeOf(err) != slipway.Corrupt {
 		t.Errorf("a layer that is cut short: %v, want Corrupt", err)
+	}
+}
+
+// TestCircle compares with a layer whose only directory is made to be the root again.
+func TestCircle(t *testing.T) {
+	b := newBed(t)
+	plain := b.layer(t, func(l *image.Layer) []error { return []error{l.AddDir("/a", image.Attr{Mode: 0o755})} })
+	blob, err := os.ReadFile(b.store.BlobPath(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := erofs.Open(bytes.NewReader(blob))
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := func(name string) []byte {
+		info, err := fs.Stat(root, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return binary.LittleEndian.AppendUint64(nil, uint64(info.Sys().(*erofs.Stat).Ino))
+	}
+	round := bytes.ReplaceAll(blob, number("a"), number("."))
+	circle := slipway.DigestOf(round)
+	if err := b.store.PutBlob(t.Context(), circle, -1, bytes.NewReader(round)); err != nil || circle == plain {
+		t.Fatalf("cannot make a circle: %v", err)
+	}
+	if _, err := diff.Images(t.Context(), b.store, imageOf([]slipway.Digest{plain}), imageOf([]slipway.Digest{circle})); slipway.CodeOf(err) != slipway.Corrupt {
+		t.Errorf("%v, want Corrupt", err)
 	}
 }
 
