@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	oci "github.com/opencontainers/image-spec/specs-go"
 	specs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -38,13 +39,17 @@ func (s *Store) PutReferrer(ctx context.Context, subject slipway.Digest, artifac
 // ReplaceReferrers stores documents about the image, durably and all or none, in place of those it has of the same types. NotFound if the
 // image is not stored.
 func (s *Store) ReplaceReferrers(ctx context.Context, subject slipway.Digest, documents ...slipway.Document) error {
-	var fresh []specs.Descriptor
-	for _, d := range documents {
-		desc, err := s.writeReferrer(ctx, subject, d)
-		if err != nil {
+	fresh := make([]specs.Descriptor, len(documents))
+	// Side by side, so that the disk's journal takes them together.
+	writing, writeCtx := errgroup.WithContext(ctx)
+	for i, d := range documents {
+		writing.Go(func() (err error) {
+			fresh[i], err = s.writeReferrer(writeCtx, subject, d)
 			return err
-		}
-		fresh = append(fresh, desc)
+		})
+	}
+	if err := writing.Wait(); err != nil {
+		return err
 	}
 	return s.amendReferrers(ctx, subject, func(list []specs.Descriptor) []specs.Descriptor {
 		list = slices.DeleteFunc(list, func(old specs.Descriptor) bool {

@@ -8,8 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/google/renameio/v2"
+	"strings"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -78,13 +77,27 @@ func (v *Inventory) layer(ctx context.Context, d slipway.Digest) ([]finding, err
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(v.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("keep what is in a layer: %w", err)
-	}
-	if err := renameio.WriteFile(path, text, 0o644); err != nil {
+	if err := v.keep(path, text); err != nil {
 		return nil, fmt.Errorf("keep what is in a layer: %w", err)
 	}
 	return k.Findings, nil
+}
+
+// keep writes a file at once or not at all. It does not wait for the disk: one that a power cut shortened is no JSON, and made again.
+func (v *Inventory) keep(path string, text []byte) error {
+	if err := os.MkdirAll(v.dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(v.dir, ".new-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails once it is renamed
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }
 
 // examine returns what a file says, nil if it is none that says anything. What is wrong with the file itself is a note. The readers are of
@@ -120,8 +133,8 @@ func (v *Inventory) Prune(keep func(slipway.Digest) bool) error {
 	var errs []error
 	for _, e := range list {
 		d := slipway.Digest("sha256:" + e.Name()[:max(0, len(e.Name())-len(".json"))])
-		if d.Validate() != nil || keep(d) {
-			continue
+		if !strings.HasPrefix(e.Name(), ".new-") && (d.Validate() != nil || keep(d)) {
+			continue // but what a killed process left half-written
 		}
 		errs = append(errs, os.Remove(filepath.Join(v.dir, e.Name())))
 	}
