@@ -89,7 +89,7 @@ func (c *cache) put(info slipway.LayerInfo, inputs stepKey) error {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return fmt.Errorf("cache layer: %w", err)
 	}
-	f, err := os.CreateTemp(c.dir, "new-")
+	f, err := os.CreateTemp(c.dir, halfWritten)
 	if err != nil {
 		return fmt.Errorf("cache layer: %w", err)
 	}
@@ -166,5 +166,17 @@ func (c *cache) evict(e cacheEntry) (bool, error) {
 	}
 	return true, os.Remove(c.path(e.key))
 }
+
+// sweep removes entries that a killed process left half-written.
+func (c *cache) sweep() error {
+	halves, err := filepath.Glob(filepath.Join(c.dir, halfWritten+"*"))
+	for _, p := range halves {
+		err = errors.Join(err, os.Remove(p))
+	}
+	return err
+}
+
+// halfWritten is what the names of entries begin with that are being written.
+const halfWritten = "new-"
 
 func (c *cache) path(key slipway.Digest) string { return filepath.Join(c.dir, key.Hex()+".json") }

@@ -271,5 +271,5 @@ func (b *Baker) Sweep(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("sweep the bakery: %w", err) // what is still mounted must not be removed with the directories
 	}
-	return errors.Join(os.RemoveAll(b.workDir), b.lists.drop())
+	return errors.Join(os.RemoveAll(b.workDir), b.lists.drop(), b.cache.sweep())
 }
