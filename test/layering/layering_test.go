@@ -61,6 +61,10 @@ var rules = []rule{
 		why: "the agent is PID 1 of every machine: what it links, every machine carries and trusts",
 	},
 	{
+		from: []string{"cmd/slipwayd", "cmd/slipway", "cmd/slipway-agent", "check", "cli", "manifest"}, to: []string{"github.com/goss-org", "probe"}, deep: true,
+		why: "goss and all that it links go into machines under test alone, with slipway-probe",
+	},
+	{
 		from: append([]string{"deploy", "ship", "client", "cli", "manifest"}, libraries...), to: []string{"go.temporal.io/server"}, deep: true,
 		why: "only package engine embeds the Temporal server: all others work as well with an external one, and compile in seconds",
 	},
@@ -84,6 +88,7 @@ var confined = map[string]struct {
 	"github.com/google/go-containerregistry": {[]string{"registry"}, "registries are spoken to in one place, which guards TLS and credentials"},
 	"go.temporal.io":                         {[]string{"engine", "deploy", "ship", "cmd/slipwayd"}, "what is durable is decided in workflows"},
 	"github.com/hashicorp/hcl":               {[]string{"packer"}, "templates of Packer's are read in one place"},
+	"github.com/goss-org/goss":               {[]string{"probe"}, "goss runs inside machines, not beside them"},
 	"github.com/spf13/cobra":                 {[]string{"cli", "cmd"}, "only the command line parses words"},
 }
 
