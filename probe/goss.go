@@ -100,7 +100,11 @@ func finding(r resource.TestResult) check.Finding {
 		return f
 	}
 	m := r.MatcherResult
-	f.Detail = strings.TrimSpace(fmt.Sprintf("want %s %s %s", shown(m.Actual), m.Message, shown(m.Expected)))
+	actual := shown(m.Actual)
+	if strings.HasPrefix(actual, `"object: *`) { // of a stream goss knows no more than its type
+		actual = "it"
+	}
+	f.Detail = strings.TrimSpace(fmt.Sprintf("want %s %s %s", actual, m.Message, shown(m.Expected)))
 	if m.MissingElements != nil {
 		f.Detail += fmt.Sprintf(", missing %s", shown(m.MissingElements))
 	}

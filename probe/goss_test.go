@@ -43,7 +43,8 @@ func TestFindings(t *testing.T) {
 	t.Setenv("COLOUR", "red")
 	found := run(t, `
 file:
-  goss.yaml: {exists: true, mode: "0644"}
+  goss.yaml: {exists: true, mode: "0644", contents: [purple]}
+  more/a.yaml: {exists: true, contents: [purple]}
   /none: {exists: false}
 command:
   echo {{.Env.COLOUR}}: {exit-status: 0, stdout: [red]}
@@ -56,6 +57,8 @@ gossfile:
 	want := map[string]string{
 		"file goss.yaml: exists":        "passed",
 		"file goss.yaml: mode":          `want "0640" to equal "0644"`,
+		"file goss.yaml: contents":      "passed", // the test itself says it
+		"file more/a.yaml: contents":    `want it to have patterns ["purple"], missing ["purple"]`,
 		"file /none: exists":            "passed",
 		"command echo red: exit-status": "passed",
 		"command echo red: stdout":      "passed",

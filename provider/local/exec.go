@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"sync"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -55,13 +56,26 @@ func (p *Provider) Exec(ctx context.Context, id string, e slipway.Exec) (slipway
 	})()
 	var out tail
 	status, err := p.exec(ctx, id, process, e, &out)
-	if err == nil {
-		return slipway.ExecResult{ExitCode: status, Output: string(out.last)}, nil
-	}
-	if ctx.Err() == nil && first.Ended() {
+	if (err != nil || status == killed) && ctx.Err() == nil && p.ends(m) {
 		err = slipway.Errorf(slipway.Conflict, "cannot go on in instance %s: it has ended meanwhile", id)
 	}
-	return slipway.ExecResult{}, err
+	if err != nil {
+		return slipway.ExecResult{}, err
+	}
+	return slipway.ExecResult{ExitCode: status, Output: string(out.last)}, nil
+}
+
+// killed is the exit status of a program that was killed, such as those of a machine whose first process ends.
+const killed = 128 + 9
+
+// ends reports whether the machine has ended, or does so now: its first process ends after all others.
+func (p *Provider) ends(m *machine) bool {
+	select {
+	case <-m.died:
+		return true
+	case <-time.After(200 * time.Millisecond):
+		return false
+	}
 }
 
 func (p *Provider) exec(ctx context.Context, id string, process *specs.Process, e slipway.Exec, out io.Writer) (int, error) {

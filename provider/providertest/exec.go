@@ -48,7 +48,20 @@ func (s suite) testExec() {
 	if _, err := s.Exec(ctx, spec.ID, slipway.Exec{Command: []string{program, "-hang"}}); !errors.Is(err, context.DeadlineExceeded) {
 		s.t.Errorf("a command that hangs: %v, want the context's error", err)
 	}
+	// A program in a machine that ends meanwhile has not ended by itself.
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: []string{program, "-hang"}})
+		ended <- err
+	}()
+	s.until("the program to run", func() bool {
+		n, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: []string{program, "-count", "-hang"}})
+		return err == nil && n.Output == "1\n"
+	})
 	s.must(s.Terminate(s.t.Context(), spec.ID))
+	if err := <-ended; slipway.CodeOf(err) != slipway.Conflict {
+		s.t.Errorf("machine that ends meanwhile: %v, want Conflict", err)
+	}
 	if _, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: []string{program}}); slipway.CodeOf(err) != slipway.NotFound {
 		s.t.Errorf("machine that is gone: %v, want NotFound", err)
 	}
