@@ -150,6 +150,9 @@ func bakeOutcome(b slipway.Bake, m *manifest.Manifest) error {
 	if b.Error != nil {
 		text += ": " + reason(b.Error, m)
 	}
+	for _, difference := range b.Differences {
+		text += "\n  differs: " + difference
+	}
 	if b.Tests != nil && !b.Tests.Passed {
 		for _, r := range b.Tests.Results {
 			if !r.Passed {

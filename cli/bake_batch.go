@@ -35,6 +35,13 @@ func bakeBatch(ctx context.Context, o *bakeOptions, c *client.Client) error {
 
 // bakeAll bakes what the manifests say, waits, and tells how each of them ended. finish is called for each that succeeded.
 func bakeAll(ctx context.Context, o *bakeOptions, c *client.Client, manifests []*manifest.Manifest, finish func(int, slipway.Bake) error) error {
+	var specs []slipway.Spec
+	for _, m := range manifests {
+		specs = append(specs, m.Spec)
+	}
+	if err := o.checkSecrets(specs...); err != nil {
+		return err
+	}
 	view := o.f.workProgress(len(manifests) > 1, o.wait)
 	bakes, err := startBatch(ctx, o, c, view, manifests)
 	if err != nil || o.wait.noWait {

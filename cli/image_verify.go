@@ -14,10 +14,13 @@ import (
 )
 
 type imageVerifyOptions struct {
-	f      *Factory
-	args   []string
-	layout string
-	keys   []string
+	f       *Factory
+	args    []string
+	layout  string
+	keys    []string
+	build   bool
+	secrets []string
+	wait    waitFlags
 }
 
 func newImageVerify(f *Factory, runF func(context.Context, *imageVerifyOptions) error) *cobra.Command {
@@ -28,10 +31,14 @@ func newImageVerify(f *Factory, runF func(context.Context, *imageVerifyOptions) 
 		Long: `Check every part of an image against its digest, and that a trusted key signed how it was made, what is in it,
 and that it passed its tests. Anything else than all of that is an error that names what is wrong.
 
+With --rebuild slipwayd bakes it again from its recorded inputs, without cache and with the same packages, and compares the
+layers. What differs is named.
+
 With --layout no slipwayd is asked: the image, named by its digest, is looked for in an OCI image layout, such as DATA/images
 of a slipwayd or a copy of it, and is verified with the public keys given. slipwayd's own is DATA/keys/server.pub.pem, and
 what "slipway image keys" prints.`,
 		Example: `  slipway image verify hello@stable
+  slipway image verify hello@stable --rebuild
   slipway image verify --layout /mnt/images --key server.pub.pem sha256:3f6c…`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -44,6 +51,9 @@ what "slipway image keys" prints.`,
 	}
 	c.Flags().StringVar(&o.layout, "layout", "", "`directory` of an OCI image layout to look in, without any slipwayd")
 	c.Flags().StringArrayVar(&o.keys, "key", nil, "`file` with a public key to trust, PEM; repeatable, with --layout")
+	c.Flags().BoolVar(&o.build, "rebuild", false, "bake it again, and compare")
+	c.Flags().StringArrayVar(&o.secrets, "secret", nil, "value of a secret that was used, with --rebuild: NAME=env:VARIABLE or NAME=file:PATH; may be repeated")
+	o.wait.add(c)
 	return c
 }
 
@@ -51,12 +61,26 @@ func imageVerifyRun(ctx context.Context, o *imageVerifyOptions) error {
 	if (o.layout == "") != (len(o.keys) == 0) {
 		return usageError{errors.New("cannot verify: --layout and --key go together")}
 	}
-	if o.layout != "" {
+	if err := o.wait.check(); err != nil {
+		return err
+	}
+	switch {
+	case o.layout != "" && o.build:
+		return usageError{errors.New("cannot rebuild without slipwayd: leave out --layout or --rebuild")}
+	case o.layout != "":
 		return o.offline(ctx)
 	}
 	ref, err := imageArgs(o.args)
 	if err != nil {
 		return err
+	}
+	if o.build {
+		c, err := o.f.client()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return o.rebuild(ctx, c, ref)
 	}
 	return o.f.look(ctx, func(ctx context.Context, c *client.Client) error {
 		v, err := c.VerifyImage(ctx, ref.application, ref.ref)

@@ -36,6 +36,9 @@ func (i *ingredients) prepare(ctx context.Context, f *Factory, c *client.Client,
 	if err != nil {
 		return slipway.BakeRequest{}, nil, err
 	}
+	if err := i.checkSecrets(m.Spec); err != nil {
+		return slipway.BakeRequest{}, m, err
+	}
 	req, err := i.request(ctx, f, c, view, m)
 	return req, m, err
 }
@@ -53,7 +56,7 @@ func (i *ingredients) request(ctx context.Context, f *Factory, c *client.Client,
 			return req, err
 		}
 	}
-	secrets, err := i.readSecrets(f, m.Spec)
+	secrets, err := i.secretsFor(f, m.Spec)
 	if err != nil {
 		return req, err
 	}
