@@ -156,7 +156,7 @@ func bakeOutcome(b slipway.Bake, m *manifest.Manifest) error {
 	if b.Tests != nil && !b.Tests.Passed {
 		for _, r := range b.Tests.Results {
 			if !r.Passed {
-				text += "\n  test " + r.Name + ": " + r.Detail
+				text += "\n  test " + r.Name + ": " + strings.ReplaceAll(r.Detail, "\n", "\n  ")
 			}
 		}
 		if b.Tests.Log != "" {

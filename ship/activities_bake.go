@@ -196,7 +196,7 @@ func testMachine(b slipway.Bake) string { return derivedID("i-", "test "+b.ID) }
 func firstFailure(report *slipway.TestReport) string {
 	for _, result := range report.Results {
 		if !result.Passed {
-			return "test " + result.Name + " failed: " + result.Detail
+			return "test " + result.Name + " failed: " + gist(result.Detail)
 		}
 	}
 	return "its tests failed"
