@@ -5,6 +5,7 @@
 package attest
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
@@ -36,7 +37,7 @@ func preAuthentication(payloadType string, payload []byte) []byte {
 
 // seal signs a statement. The same statement gives the same bytes.
 func seal(key *Key, statement any) ([]byte, error) {
-	payload, err := json.Marshal(statement)
+	payload, err := encode(statement)
 	if err != nil {
 		return nil, fmt.Errorf("sign a statement: %w", err)
 	}
@@ -46,6 +47,15 @@ func seal(key *Key, statement any) ([]byte, error) {
 		Payload:     base64.StdEncoding.EncodeToString(payload),
 		Signatures:  []signature{{KeyID: key.ID(), Sig: base64.StdEncoding.EncodeToString(sig)}},
 	})
+}
+
+// encode is json.Marshal that leaves & and < as they are: people read what is signed.
+func encode(v any) ([]byte, error) {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }
 
 // open returns the payload of an envelope that a trusted key signed, and the key's ID. Refused if none did. The key's ID in the envelope only

@@ -59,7 +59,7 @@ const annotationPredicate = "in-toto.io/predicate-type"
 
 // document seals a predicate about the image.
 func (k kind) document(key *Key, image slipway.Image, predicate any) (slipway.Document, error) {
-	text, err := json.Marshal(predicate)
+	text, err := encode(predicate)
 	if err != nil {
 		return slipway.Document{}, err
 	}

@@ -115,7 +115,7 @@ func TestSwappedLayers(t *testing.T) {
 	y.overwrite(a, second)
 	y.overwrite(b, first)
 	y.wantFlaw(img, slipway.Corrupt)
-	if _, err := y.verifier.VerifyImage(t.Context(), img.Digest); !strings.Contains(slipway.MessageOf(err), "layer 1 has been altered") {
+	if _, err := y.verifier.VerifyImage(t.Context(), img.Digest); !strings.Contains(slipway.MessageOf(err), "layer 1, "+string(a)+", has been altered") {
 		t.Errorf("it does not say which: %v", err)
 	}
 }

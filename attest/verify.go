@@ -68,11 +68,11 @@ func (v *Verifier) VerifyImage(ctx context.Context, image slipway.Digest) (slipw
 		}
 	}
 	if err := v.Layout.Check(ctx, slipway.Digest(m.Config.Digest)); err != nil {
-		return none, flaw(image, "its configuration", err)
+		return none, flaw(image, fmt.Sprintf("its configuration, %s,", m.Config.Digest), err)
 	}
 	for i, l := range m.Layers {
 		if err := v.Layout.Check(ctx, slipway.Digest(l.Digest)); err != nil {
-			return none, flaw(image, fmt.Sprintf("its layer %d", i+1), err)
+			return none, flaw(image, fmt.Sprintf("its layer %d, %s,", i+1, l.Digest), err)
 		}
 		result.Size += l.Size
 	}
@@ -219,9 +219,13 @@ func flaw(image slipway.Digest, part string, err error) error {
 	why := slipway.MessageOf(err)
 	switch code {
 	case slipway.Corrupt:
-		return slipway.Errorf(slipway.Corrupt, "cannot trust image %s: %s has been altered: %w", image.Short(), part, err)
+		e := slipway.Errorf(slipway.Corrupt, "cannot trust image %s: %s has been altered", image.Short(), part)
+		e.Err = err
+		return e
 	case slipway.NotFound:
-		return slipway.Errorf(slipway.Corrupt, "cannot trust image %s: %s is gone: %w", image.Short(), part, err)
+		e := slipway.Errorf(slipway.Corrupt, "cannot trust image %s: %s is gone", image.Short(), part)
+		e.Err = err
+		return e
 	case slipway.Refused:
 		return slipway.Errorf(slipway.Refused, "cannot trust image %s: %s %s", image.Short(), part, why)
 	}

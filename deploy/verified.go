@@ -20,7 +20,7 @@ func Verified(ctx context.Context, images slipway.ImageVerifier, d slipway.Deplo
 	}
 	advice := "bake it again, which takes no longer than its tests if all layers are cached"
 	if code == slipway.Corrupt {
-		advice = "remove the file and bake it again"
+		advice = "remove what was altered from slipwayd's images/blobs/sha256 and bake it again"
 	}
 	return slipway.Errorf(code, "cannot %s: %s; %s", What(d), strings.TrimPrefix(slipway.MessageOf(err), "cannot trust "), advice)
 }

@@ -30,7 +30,7 @@ func TestVerified(t *testing.T) {
 	}{
 		"signed":                              {deployment, nil, "", ""},
 		"unsigned":                            {deployment, unsigned, slipway.Refused, "cannot deploy hello to prod: image abc: its provenance is missing; bake it again"},
-		"altered":                             {deployment, altered, slipway.Corrupt, "cannot deploy hello to prod: image abc: its layer 2 has been altered; remove"},
+		"altered":                             {deployment, altered, slipway.Corrupt, "cannot deploy hello to prod: image abc: its layer 2 has been altered; remove what was altered"},
 		"no such image":                       {deployment, slipway.Errorf(slipway.NotFound, "cannot find image abc"), slipway.NotFound, "cannot find image abc"},
 		"rolled back to a group that is gone": {again, unsigned, slipway.Refused, "cannot roll hello back in prod: image abc"},
 		"rolled back to a group that runs":    {back, altered, "", ""},

@@ -77,7 +77,7 @@ func document(image slipway.Image, found []finding, debs map[lockedDeb]slipway.D
 	bom.Components = &list
 	bom.Dependencies = &[]cyclonedx.Dependency{{Ref: string(image.Digest), Dependencies: &refs}}
 	var text bytes.Buffer
-	if err := cyclonedx.NewBOMEncoder(&text, cyclonedx.BOMFileFormatJSON).EncodeVersion(bom, cyclonedx.SpecVersion1_6); err != nil {
+	if err := cyclonedx.NewBOMEncoder(&text, cyclonedx.BOMFileFormatJSON).SetEscapeHTML(false).EncodeVersion(bom, cyclonedx.SpecVersion1_6); err != nil {
 		return nil, fmt.Errorf("write a bill of materials: %w", err)
 	}
 	return text.Bytes(), nil

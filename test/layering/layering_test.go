@@ -84,7 +84,7 @@ var confined = map[string]struct {
 	"github.com/nats-io":                     {[]string{"natsbus"}, "the bus's technology is its own affair"},
 	"github.com/danielgtaylor/huma":          {[]string{"httpapi"}, "only the API is HTTP"},
 	"github.com/containerd/go-runc":          {[]string{"container"}, "runc is called in one place"},
-	"github.com/erofs/go-erofs":              {[]string{"image"}, "layers are read and written in one place"},
+	"github.com/erofs/go-erofs":              {[]string{"image", "sbom"}, "layers are written in one place, and read where their files are looked into"},
 	"github.com/google/go-containerregistry": {[]string{"registry"}, "registries are spoken to in one place, which guards TLS and credentials"},
 	"go.temporal.io":                         {[]string{"engine", "deploy", "ship", "cmd/slipwayd"}, "what is durable is decided in workflows"},
 	"github.com/hashicorp/hcl":               {[]string{"packer"}, "templates of Packer's are read in one place"},
