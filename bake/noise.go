@@ -21,8 +21,8 @@ var aptNoise = regexp.MustCompile(`^(?:` + strings.Join([]string{
 // aptShows selects what is shown of an apt-get's output.
 func aptShows(line string) bool { return strings.TrimSpace(line) != "" && !aptNoise.MatchString(line) }
 
-// debootstrapNoise matches the lines of mmdebstrap that are neither a phase, a warning nor an error.
-var debootstrapNoise = regexp.MustCompile(`^I: (?:chroot architecture|finding correct|reading sources|automatically chosen|success in)|^done$|Download is performed unsandboxed as root`)
+// debootstrapNoise matches the lines of mmdebstrap that are neither a phase, a warning nor an error. What it fetches is at hand.
+var debootstrapNoise = regexp.MustCompile(`^I: (?:chroot architecture|finding correct|reading sources|automatically chosen|running apt-get update|downloading packages|success in)|^done$|Download is performed unsandboxed as root`)
 
 // debootstrapShows selects what is shown of mmdebstrap's output.
 func debootstrapShows(line string) bool {

@@ -27,8 +27,7 @@ invoke-rc.d: policy-rc.d denied execution of start.
 nginx: something of its own
 W: a warning
 E: Unable to locate package nignx
-`, `Need to get 5035 kB of archives.
-Setting up nginx (1.22.1-9+deb12u10) ...
+`, `Setting up nginx (1.22.1-9+deb12u10) ...
 nginx: something of its own
 W: a warning
 E: Unable to locate package nignx
@@ -36,9 +35,10 @@ E: Unable to locate package nignx
 		{"mmdebstrap", debootstrapShows, `I: chroot architecture amd64 is equal to the host's architecture
 W: Download is performed unsandboxed as root as file /var/lib/x couldn't be accessed by user _apt
 I: running apt-get update...
+I: extracting archives...
 I: success in 41.9361 seconds
 E: no luck
-`, "I: running apt-get update...\nE: no luck\n"},
+`, "I: extracting archives...\nE: no luck\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
