@@ -11,6 +11,8 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
+	"github.com/slipway-sh/slipway/image"
+	"github.com/slipway-sh/slipway/sbom"
 )
 
 const (
@@ -38,12 +40,14 @@ func (o *options) cacheBytes() (int64, error) {
 
 // collector keeps the bakery's cache within its limits, and the image store free of what nothing needs. It implements [slipway.Cache].
 type collector struct {
-	baker    *bake.Baker
-	store    slipway.Store
-	provider slipway.Provider
-	maxBytes int64
-	maxAge   time.Duration
-	log      *slog.Logger
+	baker     *bake.Baker
+	images    *image.Store
+	inventory *sbom.Inventory
+	store     slipway.Store
+	provider  slipway.Provider
+	maxBytes  int64
+	maxAge    time.Duration
+	log       *slog.Logger
 }
 
 // Collect implements [slipway.Cache].
@@ -55,7 +59,11 @@ func (c *collector) Collect(ctx context.Context, req slipway.CacheRequest) (slip
 	if req.MaxAge != nil {
 		policy.MaxAge = time.Duration(*req.MaxAge)
 	}
-	return c.baker.Collect(ctx, policy, c.roots)
+	report, err := c.baker.Collect(ctx, policy, c.roots)
+	if err == nil && !req.DryRun {
+		err = c.inventory.Prune(c.images.Has)
+	}
+	return report, err
 }
 
 // roots asks the records and the provider what is needed. Bakes come before images: one that ends meanwhile is among either.

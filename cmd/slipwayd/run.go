@@ -160,7 +160,7 @@ func run(ctx context.Context, o options) (err error) {
 	working.Go(func() error {
 		return fleet.Losses{Provider: machines, Store: store, Bus: bus, Log: o.log}.Run(background)
 	})
-	cache := &collector{baker: baker, store: store, provider: machines, maxBytes: cacheBytes, maxAge: o.cacheAge, log: o.log}
+	cache := &collector{baker: baker, images: images, inventory: inventory, store: store, provider: machines, maxBytes: cacheBytes, maxAge: o.cacheAge, log: o.log}
 	working.Go(func() error { return cache.run(background) })
 	keeper := catalog.New(catalog.Config{
 		Store: store, Bus: bus, Provider: machines, Images: images, Statements: verifier, Cache: cache, Log: o.log,
