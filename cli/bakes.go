@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,7 +87,8 @@ func bakeResult(b slipway.Bake) string {
 	case b.Rebuild != "" && b.State == slipway.BakeSucceeded:
 		return "rebuilt " + b.Rebuild.Short() + " identically"
 	case b.Error != nil:
-		return cut(b.Error.Error(), 80)
+		first, _, _ := strings.Cut(b.Error.Error(), "\n") // what follows is the end of an output
+		return cut(first, 80)
 	case b.Image != "":
 		return "image " + b.Image.Short()
 	}
