@@ -27,6 +27,7 @@ const retention = 7 * 24 * time.Hour
 
 const (
 	readyTimeout = 20 * time.Second // for the server to answer its first request
+	dialEvery    = 20 * time.Millisecond
 	stopTimeout  = 10 * time.Second // for everything to end
 	workerGrace  = 2 * time.Second  // for activities under way when their worker stops; after it they are cancelled and run again later
 )
@@ -69,13 +70,30 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 		options.ConnectionOptions.TLS = e.server.tls.client
 	}
 	var err error
-	if e.client, err = client.DialContext(ctx, options); err == nil {
+	if e.client, err = e.dial(ctx, options); err == nil {
 		err = ensureNamespace(ctx, e.client.WorkflowService())
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot reach Temporal at %s: %w", options.HostPort, err), e.Stop())
 	}
 	return e, nil
+}
+
+// dial connects, and waits for a server of our own that listens and is not ready yet.
+func (e *Engine) dial(ctx context.Context, options client.Options) (client.Client, error) {
+	ticks := time.NewTicker(dialEvery)
+	defer ticks.Stop()
+	for {
+		c, err := client.DialContext(ctx, options)
+		if _, starting := errors.AsType[*serviceerror.Unavailable](err); !starting || e.server == nil {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-ticks.C:
+		}
+	}
 }
 
 // Client returns the client of Slipway's namespace. It works until Stop.
