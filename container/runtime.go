@@ -152,10 +152,10 @@ func (r *Runtime) Find(id, bundle string) (*Process, error) {
 	return p, nil
 }
 
-// mercy is how long a process that is told to end may take.
-const mercy = 2 * time.Second
+// mercy is how long a process that is told to end may take. It may have a thousand others to end before, on a busy host.
+const mercy = 15 * time.Second
 
-// Exec runs another process in a running container and returns its exit status. When ctx ends the process gets SIGTERM, after two
+// Exec runs another process in a running container and returns its exit status. When ctx ends the process gets SIGTERM, after 15
 // seconds SIGKILL, and ctx's error is returned.
 func (r *Runtime) Exec(ctx context.Context, id string, process *specs.Process, stdio Stdio) (int, error) {
 	dir, err := os.MkdirTemp("", "slipway-exec-")
