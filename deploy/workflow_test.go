@@ -45,7 +45,9 @@ func newBed(t *testing.T) *bed {
 
 func (b *bed) deploy(version string) slipway.Deployment {
 	b.t.Helper()
-	b.w.images[imageOf(version)] = slipway.Image{Digest: imageOf(version), Application: "hello", State: slipway.ImageReady, Service: slipway.Service{Port: 8080}}
+	b.w.images[imageOf(version)] = slipway.Image{
+		Digest: imageOf(version), Application: "hello", State: slipway.ImageReady, Service: slipway.Service{Command: []string{"/hello"}, Port: 8080},
+	}
 	env := b.env
 	d, err := PlanDeploy(b.t.Context(), b.w, slipway.DeployRequest{Cluster: cluster, Image: string(imageOf(version)), Environment: &env})
 	if err != nil {
@@ -486,7 +488,13 @@ func TestRollbackOfWhatNoLongerServesIsRefused(t *testing.T) {
 func TestPlanDeploy(t *testing.T) {
 	w := newWorld()
 	image := func(name string, state slipway.ImageState, port int) string {
-		w.images[imageOf(name)] = slipway.Image{Digest: imageOf(name), Application: "hello", State: state, Service: slipway.Service{Port: port}}
+		w.images[imageOf(name)] = slipway.Image{
+			Digest: imageOf(name), Application: "hello", State: state, Service: slipway.Service{Command: []string{"/hello"}, Port: port},
+		}
+		return string(imageOf(name))
+	}
+	base := func(name string) string {
+		w.images[imageOf(name)] = slipway.Image{Digest: imageOf(name), Application: "hello", State: slipway.ImageReady}
 		return string(imageOf(name))
 	}
 	revoked := func(name string) string {
@@ -510,6 +518,7 @@ func TestPlanDeploy(t *testing.T) {
 		{"failed its tests", slipway.DeployRequest{Cluster: cluster, Image: image("b", slipway.ImageFailed, 80)}, slipway.Refused},
 		{"untested", slipway.DeployRequest{Cluster: cluster, Image: image("c", slipway.ImageUntested, 80)}, slipway.Refused},
 		{"revoked", slipway.DeployRequest{Cluster: cluster, Image: revoked("r")}, slipway.Refused},
+		{"a base", slipway.DeployRequest{Cluster: cluster, Image: base("i")}, slipway.Refused},
 		{"unknown", slipway.DeployRequest{Cluster: cluster, Image: string(imageOf("d"))}, slipway.NotFound},
 		{"no port", slipway.DeployRequest{Cluster: cluster, Image: image("e", slipway.ImageReady, 0)}, slipway.Invalid},
 		{"names that another cluster has", slipway.DeployRequest{Cluster: slipway.Cluster{Application: "hello-a", Environment: "b"}, Image: image("h", slipway.ImageReady, 80), Environment: &slipway.Environment{}}, slipway.Conflict},
