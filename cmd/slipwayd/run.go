@@ -160,7 +160,10 @@ func run(ctx context.Context, o options) (err error) {
 	working.Go(func() error {
 		return fleet.Losses{Provider: machines, Store: store, Bus: bus, Log: o.log}.Run(background)
 	})
-	cache := &collector{baker: baker, images: images, inventory: inventory, store: store, provider: machines, maxBytes: cacheBytes, maxAge: o.cacheAge, log: o.log}
+	cache := &collector{
+		baker: baker, images: images, inventory: inventory, store: store, provider: machines,
+		maxBytes: cacheBytes, maxAge: o.cacheAge, log: o.log,
+	}
 	working.Go(func() error { return cache.run(background) })
 	keeper := catalog.New(catalog.Config{
 		Store: store, Bus: bus, Provider: machines, Images: images, Statements: verifier, Cache: cache, Log: o.log,
@@ -179,13 +182,13 @@ func run(ctx context.Context, o options) (err error) {
 
 	// Workflows: unfinished ones go on as soon as the worker polls.
 	parts := ship.Parts{
-		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Probe: o.probe, Baker: baker, Bases: starts, Secrets: values, Log: o.log,
+		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Probe: o.probe,
+		Baker: baker, Bases: starts, Secrets: values, Verifier: verifier, Log: o.log,
+		Attester: &attest.Signer{Shelf: images, Key: keys.Signing(), Inventory: inventory, Version: o.version},
 		Diff: func(ctx context.Context, a, b slipway.Digest) ([]string, error) {
 			return diff.Layers(ctx, images, a, b)
 		},
 	}
-	parts.Attester = &attest.Signer{Shelf: images, Key: keys.Signing(), Inventory: inventory, Version: o.version}
-	parts.Verifier = verifier
 	operator := ship.NewOperator(ship.Config{Parts: parts})
 	err = temporal.StartWorker(durable.TaskQueue, durable.WorkerOptions(o.log), func(r worker.Registry) {
 		deploy.Register(r, &deploy.Activities{
@@ -198,9 +201,12 @@ func run(ctx context.Context, o options) (err error) {
 	}
 
 	// The API last: who can reach it can use it.
-	exchange := registry.NewExchange(registry.ExchangeConfig{Client: registries, Images: images, Store: store, Trust: verifier, Dir: o.path("cache/registry")})
+	exchange := registry.NewExchange(registry.ExchangeConfig{
+		Client: registries, Images: images, Store: store, Trust: verifier, Dir: o.path("cache/registry"),
+	})
 	api := httpapi.New(httpapi.Config{
-		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache, Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Log: o.log, Version: o.version,
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
+		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Log: o.log, Version: o.version,
 	})
 	return serve(ctx, o, api, listeners, started)
 }
