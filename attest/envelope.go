@@ -1,5 +1,5 @@
-// Package attest signs what is known of an image, and verifies images by that: how one was made (SLSA provenance), what is in it (CycloneDX) and
-// what its tests found. Each is an in-toto statement about the digest of the image in a DSSE envelope, stored beside it as a document.
+// Package attest signs what is known of an image, and verifies images by that: how one was made (SLSA provenance), what is in it
+// (CycloneDX) and what its tests found. Each is an in-toto statement about the digest of the image in a DSSE envelope, stored beside it as a document.
 //
 // Verifying needs a layout of blobs and the public key, nothing else: no server, no network.
 package attest

@@ -53,7 +53,8 @@ func ReadKey(path string) (*Key, error) {
 	if err != nil {
 		return nil, slipway.Errorf(slipway.Invalid, "cannot read the signing key: %w", err)
 	}
-	bad := slipway.Errorf(slipway.Invalid, "cannot use %s as a signing key: want an ed25519 key in PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` makes one", path)
+	bad := slipway.Errorf(slipway.Invalid,
+		"cannot use %s as a signing key: want an ed25519 key in PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` makes one", path)
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != privateBlock {
 		return nil, bad

@@ -81,7 +81,9 @@ type locks interface {
 }
 
 // newProvenance says how the bake made the image.
-func newProvenance(ctx context.Context, locks locks, version string, image slipway.Image, bake slipway.Bake, req *slipway.BakeRequest) (provenance, error) {
+func newProvenance(
+	ctx context.Context, locks locks, version string, image slipway.Image, bake slipway.Bake, req *slipway.BakeRequest,
+) (provenance, error) {
 	entries := slices.SortedFunc(slices.Values(req.Context), func(a, b slipway.ContextEntry) int { return cmp.Compare(a.Path, b.Path) })
 	list, err := json.Marshal(entries)
 	if err != nil {

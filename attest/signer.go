@@ -72,7 +72,9 @@ func (s *Signer) Attest(ctx context.Context, image slipway.Image, bake slipway.B
 }
 
 // predicate returns what is to be signed, nil if old, which is nil if there is none, says the same.
-func (s *Signer) predicate(ctx context.Context, k kind, image slipway.Image, old json.RawMessage, made provenance, tested testResult) (any, error) {
+func (s *Signer) predicate(
+	ctx context.Context, k kind, image slipway.Image, old json.RawMessage, made provenance, tested testResult,
+) (any, error) {
 	switch k.name {
 	case slipway.StatementProvenance:
 		var was provenance

@@ -26,7 +26,9 @@ type Referrer struct {
 
 // PutReferrer stores a document about the image, durably, and returns the digest of its manifest, which depends on subject, type, body
 // and annotations alone. Storing it again is a no-op. NotFound if the image is not stored.
-func (s *Store) PutReferrer(ctx context.Context, subject slipway.Digest, artifactType string, body []byte, annotations map[string]string) (slipway.Digest, error) {
+func (s *Store) PutReferrer(
+	ctx context.Context, subject slipway.Digest, artifactType string, body []byte, annotations map[string]string,
+) (slipway.Digest, error) {
 	desc, err := s.writeReferrer(ctx, subject, slipway.Document{Type: artifactType, Body: body, Annotations: annotations})
 	if err != nil {
 		return "", err

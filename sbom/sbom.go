@@ -1,5 +1,5 @@
-// Package sbom lists what is in an image, as a CycloneDX document: Debian packages, the modules that Go programs were built from, and packages of
-// npm and Python.
+// Package sbom lists what is in an image, as a CycloneDX document: Debian packages, the modules that Go programs were
+// built from, and packages of npm and Python.
 //
 // It reads the layers, never a running machine. What is found in a layer is kept by the layer's digest, so that a bake that changed one
 // layer looks into that one alone. A file that cannot be read as what its name says is noted, and never fails a bake.
