@@ -66,7 +66,7 @@ func (l *Directory) Check(ctx context.Context, d slipway.Digest) error {
 	for {
 		n, err := f.Read(buf)
 		h.Write(buf[:n])
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err = errors.Join(err, ctx.Err()); err != nil {

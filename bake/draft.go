@@ -156,7 +156,7 @@ func (w *work) finish(ctx context.Context, i int, below []slipway.Digest) (info 
 		return info, false, context.Cause(ctx)
 	}
 	if d.layer == nil || d.err != nil || !d.take() {
-		return info, false, nil
+		return info, false, nil //nolint:nilerr // what could not be made ahead is made in its turn, and fails then
 	}
 	info.Digest, info.Size, err = d.layer.Keep(ctx)
 	if err != nil {

@@ -75,7 +75,7 @@ func (q question) keepParents(verdicts map[slipway.Digest]verdict) {
 
 // goes says why an image goes.
 func goes(i slipway.Image, policy slipway.Retention) string {
-	why := ""
+	var why string
 	switch {
 	case i.Revoked != nil:
 		why = "it is revoked"

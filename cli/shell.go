@@ -33,7 +33,7 @@ func (f *Factory) attach(ctx context.Context, shell *client.Shell, atTerminal bo
 		if err != nil {
 			return fmt.Errorf("cannot pass on what is typed: %w", err)
 		}
-		defer term.Restore(int(in.Fd()), before)
+		defer func() { _ = term.Restore(int(in.Fd()), before) }() // a terminal that is gone needs no restoring
 		windows, stop := watchWindow(in)
 		defer stop()
 		streams.Windows = windows

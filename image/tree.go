@@ -126,7 +126,7 @@ type hostID struct {
 }
 
 func idOf(st *unix.Stat_t) hostID {
-	return hostID{st.Dev, st.Ino, uint64(st.Nlink), st.Mode, st.Uid, st.Gid, st.Size, st.Mtim, st.Ctim}
+	return hostID{st.Dev, st.Ino, st.Nlink, st.Mode, st.Uid, st.Gid, st.Size, st.Mtim, st.Ctim}
 }
 
 // hostNode describes an entry of the host. links has the files with several hard links that were met before.

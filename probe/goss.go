@@ -29,7 +29,7 @@ func Main(args []string, out, problems io.Writer) int {
 		fmt.Fprintln(problems, "usage: slipway-probe GOSSFILE")
 		return 2
 	}
-	stdlog.SetOutput(io.Discard) // goss tells there what it does
+	stdlog.SetOutput(io.Discard) //nolint:forbidigo // goss tells there what it does
 	found, err := Run(args[1])
 	if err != nil {
 		found = check.Found{Error: err.Error()}

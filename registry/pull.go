@@ -242,7 +242,7 @@ func (t *taking) document(ctx context.Context, subject, manifest slipway.Digest)
 	}
 	m, err := v1.ParseManifest(bytes.NewReader(desc.Manifest))
 	if err != nil || m.Subject == nil || slipway.Digest(m.Subject.Digest.String()) != subject {
-		return nil // it says nothing about this image, whatever the list says
+		return nil //nolint:nilerr // it says nothing about this image, whatever the list says
 	}
 	if err := t.parts(ctx, storedManifest{desc.Manifest, *m}.parts(nil), maxPart); err != nil {
 		return err

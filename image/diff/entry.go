@@ -57,7 +57,6 @@ func (e *entry) inode() (*inode, error) {
 	return n, nil
 }
 
-func (n *inode) isDir() bool      { return n.mode&unix.S_IFMT == unix.S_IFDIR }
 func (n *inode) isFile() bool     { return n.mode&unix.S_IFMT == unix.S_IFREG }
 func (n *inode) isWhiteout() bool { return n.mode&unix.S_IFMT == unix.S_IFCHR && n.stat.Rdev == 0 }
 func (n *inode) isOpaque() bool   { return n.stat.Xattrs[opaque] == "y" }

@@ -35,10 +35,10 @@ func packages(ctx context.Context, found []difference) ([]slipway.PackageDiff, e
 	all := []slipway.PackageDiff{}
 	for key, version := range before {
 		d := slipway.PackageDiff{Kind: slipway.DiffChanged, Name: key[0], Architecture: key[1], Old: version, New: after[key]}
-		switch {
-		case d.New == "":
+		switch d.New {
+		case "":
 			d.Kind = slipway.DiffRemoved
-		case d.New == d.Old:
+		case d.Old:
 			continue
 		}
 		all = append(all, d)

@@ -46,7 +46,7 @@ func encodeXattrs(xattrs map[string]string) ([]byte, error) {
 	if len(xattrs) == 0 {
 		return nil, nil
 	}
-	b := make([]byte, xattrHeaderSize) // no Bloom filter, none shared with other inodes
+	b := append([]byte(nil), make([]byte, xattrHeaderSize)...) // no Bloom filter, none shared with other inodes
 	for _, name := range slices.Sorted(maps.Keys(xattrs)) {
 		value := xattrs[name]
 		if !CanXattr(name) || len(value) > 0xffff {
