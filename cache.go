@@ -43,7 +43,7 @@ func (r CacheRequest) Validate() error {
 		p.notNegative("max_bytes", float64(*r.MaxBytes))
 	}
 	if r.MaxAge != nil {
-		p.notNegative("max_age", float64(*r.MaxAge))
+		p.duration("max_age", *r.MaxAge)
 	}
 	return p.err()
 }

@@ -11,9 +11,9 @@ import (
 func Main(ctx context.Context, f *Factory, args []string) int {
 	root := newRoot(f)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if err != nil && !f.running {
-		err = usageError{fmt.Errorf("cannot understand the command line: %w; see slipway --help", err)}
+		err = usageError{fmt.Errorf("cannot understand the command line: %w; see %s --help", err, c.CommandPath())}
 	}
 	if err != nil {
 		f.report(err)
