@@ -12,10 +12,13 @@ import (
 )
 
 // planBake prints what a bake would do and why. It uploads the files of the context, as a plan needs to know them, and changes
-// nothing else.
+// nothing else. It needs no secrets.
 func planBake(ctx context.Context, o *bakeOptions, c *client.Client) error {
 	m, err := manifest.Load(o.files[0])
 	if err != nil {
+		return err
+	}
+	if err := o.checkSecrets(m.Spec); err != nil {
 		return err
 	}
 	return planManifest(ctx, o, c, m)
@@ -25,7 +28,7 @@ func planBake(ctx context.Context, o *bakeOptions, c *client.Client) error {
 func planManifest(ctx context.Context, o *bakeOptions, c *client.Client, m *manifest.Manifest) error {
 	ctx, stop := o.f.interruptible(ctx)
 	defer stop()
-	req, err := o.request(ctx, o.f, c, silent{}, m)
+	req, err := o.draft(ctx, o.f, c, silent{}, m)
 	if err != nil {
 		return err
 	}

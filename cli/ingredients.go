@@ -45,6 +45,19 @@ func (i *ingredients) prepare(ctx context.Context, f *Factory, c *client.Client,
 
 // request is as prepare, of a slipway.yaml that is read already.
 func (i *ingredients) request(ctx context.Context, f *Factory, c *client.Client, view progress, m *manifest.Manifest) (slipway.BakeRequest, error) {
+	secrets, err := i.secretsFor(f, m.Spec)
+	if err != nil {
+		return slipway.BakeRequest{}, m.Locate(err)
+	}
+	req, err := i.draft(ctx, f, c, view, m)
+	if err == nil && len(secrets) > 0 {
+		req.Secrets, err = c.PutSecrets(ctx, secrets)
+	}
+	return req, err
+}
+
+// draft is as request, but for the values of secrets: no plan depends on them.
+func (i *ingredients) draft(ctx context.Context, f *Factory, c *client.Client, view progress, m *manifest.Manifest) (slipway.BakeRequest, error) {
 	req := slipway.BakeRequest{
 		Spec: m.Spec, Version: i.version, NoCache: i.noCache, Refresh: i.refresh, KeepOnFailure: i.keepOnFailure,
 	}
@@ -56,12 +69,9 @@ func (i *ingredients) request(ctx context.Context, f *Factory, c *client.Client,
 			return req, err
 		}
 	}
-	secrets, err := i.secretsFor(f, m.Spec)
-	if err != nil {
-		return req, err
-	}
 	source := make(chan *slipway.Source, 1)
 	go func() { source <- sourceOf(ctx, f.Env, m.Dir) }()
+	var err error
 	if req.Context, err = m.Context(ctx); err != nil {
 		return req, err
 	}
@@ -72,11 +82,6 @@ func (i *ingredients) request(ctx context.Context, f *Factory, c *client.Client,
 	defer tree.Close()
 	if _, err := c.UploadContext(ctx, tree, req.Context, view.upload); err != nil {
 		return req, err
-	}
-	if len(secrets) > 0 {
-		if req.Secrets, err = c.PutSecrets(ctx, secrets); err != nil {
-			return req, err
-		}
 	}
 	req.Source = <-source
 	return req, nil

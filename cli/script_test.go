@@ -136,6 +136,8 @@ func still() http.Handler {
 		"DELETE /v1/channels/hello/stable":      nil,
 		"DELETE /v1/channels/hello/beta":        slipway.Errorf(slipway.NotFound, "cannot find channel"),
 		"POST /v1/prunes":                       pruned(images),
+		"POST /v1/blobs/missing":                map[string]any{},
+		"POST /v1/bakes/plan":                   slipway.BakePlan{Application: "hello", Layers: []slipway.LayerPlan{{Step: "run build.sh", Cached: true}}},
 		"GET /v1/cache":                         cacheReport(true),
 		"POST /v1/cache/prune":                  cacheReport(false),
 	} {
