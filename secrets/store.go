@@ -125,8 +125,7 @@ func (s *Store) PutSecrets(ctx context.Context, values map[string][]byte) (strin
 		}
 		return "", fmt.Errorf("keep secrets: %w", err)
 	}
-	s.wake(lifetime)
-	return handle, nil
+	return handle, s.sweep() // which has it called again in time for the first to expire
 }
 
 // Secret implements [slipway.SecretStore].
@@ -184,7 +183,7 @@ func (s *Store) sweep() error {
 	if err != nil {
 		return fmt.Errorf("sweep secrets: %w", err)
 	}
-	var next time.Duration
+	next := lifetime
 	kept := 0
 	for _, e := range entries {
 		st, err := e.Info()
@@ -192,7 +191,7 @@ func (s *Store) sweep() error {
 			return fmt.Errorf("sweep secrets: %w", err)
 		}
 		if handleForm.MatchString(e.Name()) && !expired(st) {
-			next = max(next, lifetime-time.Since(st.ModTime()))
+			next = min(next, lifetime-time.Since(st.ModTime()))
 			kept++
 			continue
 		}
@@ -207,7 +206,7 @@ func (s *Store) sweep() error {
 	return nil
 }
 
-// wake has the store swept again when the newest of the secrets expires, unless they are used until then.
+// wake has the store swept again when the first of the secrets may have expired: those that were used until then have not.
 func (s *Store) wake(after time.Duration) {
 	if s.timer != nil {
 		s.timer.Stop()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,6 +178,37 @@ func TestExpiry(t *testing.T) {
 	}
 	if _, err := s.Secret(ctx, used, "token"); err != nil {
 		t.Errorf("using it did not keep it: %v", err)
+	}
+}
+
+// What has expired is gone though nobody asks for anything, and though newer secrets are kept.
+func TestExpiryBesideNewer(t *testing.T) {
+	data, ctx := t.TempDir(), t.Context()
+	s := open(t, data)
+	put := func() string {
+		t.Helper()
+		handle, err := s.PutSecrets(ctx, map[string][]byte{"token": []byte("hunter2!")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return handle
+	}
+	old := filepath.Join(secrets.Place(t, data), put())
+	then := time.Now().Add(500*time.Millisecond - time.Hour)
+	if err := os.Chtimes(old, then, then); err != nil {
+		t.Fatal(err)
+	}
+	kept := put()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(old); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("an expired secret stays as long as a newer one is kept")
+		}
+	}
+	if _, err := s.Secret(ctx, kept, "token"); err != nil {
+		t.Error(err)
 	}
 }
 
