@@ -224,6 +224,9 @@ func (v variables) values() []string {
 // fileName returns the last part of a path on the host, with nothing in it that a pattern, a shell or a URL would take for its own.
 func fileName(name string) string {
 	name = path.Base(strings.ReplaceAll(name, `\`, "/"))
+	if name == "." || name == ".." {
+		return "_" // a place of its own, not that of what lies beside or above
+	}
 	return strings.Map(func(c rune) rune {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == '_':
