@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -146,7 +145,7 @@ func newProvenance(
 
 // sourceOf names a commit as SLSA does: the repository, and the digest of the commit. All of it is the client's word.
 func sourceOf(s *slipway.Source) resource {
-	r := resource{Name: sourceName, URI: withoutCredentials(s.Repository)}
+	r := resource{Name: sourceName, URI: slipway.WithoutCredentials(s.Repository)}
 	if r.URI != "" && !strings.HasPrefix(r.URI, "git+") && !strings.HasPrefix(r.URI, "git@") {
 		r.URI = "git+" + r.URI
 	}
@@ -160,15 +159,6 @@ func sourceOf(s *slipway.Source) resource {
 		r.Annotations = map[string]any{"dirty": true} // the working tree had changes that no commit has
 	}
 	return r
-}
-
-func withoutCredentials(repository string) string {
-	u, err := url.Parse(repository)
-	if err != nil || u.User == nil {
-		return repository
-	}
-	u.User = nil
-	return u.String()
 }
 
 func packageURI(p slipway.LockedPackage) string {

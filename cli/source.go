@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"net/url"
 	"os/exec"
 	"strings"
 	"time"
@@ -48,7 +47,7 @@ func sourceOf(ctx context.Context, env func(string) string, dir string) *slipway
 		branch = ""
 	}
 	s.Commit, s.Author = cmp.Or(commit, s.Commit), cmp.Or(author, s.Author)
-	s.Branch, s.Repository = cmp.Or(s.Branch, branch), withoutCredentials(cmp.Or(s.Repository, remote))
+	s.Branch, s.Repository = cmp.Or(s.Branch, branch), slipway.WithoutCredentials(cmp.Or(s.Repository, remote))
 	s.Dirty = changes != ""
 	if s == (slipway.Source{}) {
 		return nil
@@ -74,14 +73,4 @@ func ciSource(env func(string) string) slipway.Source {
 		return slipway.Source{Repository: env("GIT_URL"), Commit: env("GIT_COMMIT"), Branch: env("GIT_BRANCH"), Build: env("BUILD_URL")}
 	}
 	return slipway.Source{}
-}
-
-// withoutCredentials removes the user and password of a URL: a record is no place for them.
-func withoutCredentials(remote string) string {
-	u, err := url.Parse(remote)
-	if err != nil || u.User == nil || u.Scheme == "ssh" {
-		return remote
-	}
-	u.User = nil
-	return u.String()
 }
