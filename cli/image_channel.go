@@ -35,6 +35,9 @@ where you think it is. Without REF the channel is shown.`,
 		Args: cobra.RangeArgs(2, 3),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.application, o.name = args[0], args[1]
+			if err := slipway.ValidateName("application", o.application); err != nil {
+				return err
+			}
 			if len(args) > 2 {
 				o.ref = args[2]
 			}
@@ -130,7 +133,10 @@ func (f *Factory) channels(ctx context.Context, c *client.Client, application, n
 	if len(some) == 0 && name != "" {
 		return slipway.Errorf(slipway.NotFound, "cannot find channel %q of %s", name, application)
 	}
-	if f.json {
+	switch {
+	case f.json && name != "":
+		return f.printJSON(some[0])
+	case f.json:
 		return f.printJSON(some)
 	}
 	images, err := c.Images(ctx, application)
