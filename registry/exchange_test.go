@@ -322,6 +322,56 @@ func TestPullThatCannotBe(t *testing.T) {
 	there.wantNothing()
 }
 
+// Whoever may write to a repository may say something about an image in it. What nobody would want to have is passed over.
+func TestPullPassesOverHugeDocuments(t *testing.T) {
+	part := func(size int64) string {
+		return fmt.Sprintf(`{"mediaType": "text/plain", "digest": %q, "size": %d}`, slipway.DigestOf(fmt.Append(nil, size)), size)
+	}
+	for name, layers := range map[string][]string{
+		"many parts":                     slices.Repeat([]string{part(1)}, 17),
+		"big parts":                      {part(60 << 20), part(61 << 20), part(62 << 20)},
+		"more bytes than can be counted": {part(1<<63 - 1), part(1<<63 - 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, served.WithReferrersSupport(true))
+			here, there := newHost(t, nil), newHost(t, nil)
+			img := here.bake("hello", "1.0", here.layer("a"))
+			if _, err := here.push(img, s.ref("hello")); err != nil {
+				t.Fatal(err)
+			}
+			text := fmt.Sprintf(`{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "artifactType": "application/spam",
+				"config": %s, "layers": [%s], "subject": {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": %q, "size": 1}}`,
+				part(2), strings.Join(layers, ", "), img.Digest)
+			url := s.URL + "/v2/hello/manifests/" + string(slipway.DigestOf([]byte(text)))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, url, strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			if answer.StatusCode != http.StatusCreated {
+				t.Fatalf("cannot put the document: %s", answer.Status)
+			}
+			if _, err := there.pull(s.ref("hello:1.0")); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(there.told, func(t slipway.Transfer) bool {
+				return strings.HasPrefix(t.Message, "passed over the document application/spam")
+			}) {
+				t.Error("nobody is told")
+			}
+			documents, err := there.images.Referrers(t.Context(), img.Digest, "")
+			if err != nil || len(documents) != 2 {
+				t.Errorf("got %d documents, %v, want the image's own two", len(documents), err)
+			}
+		})
+	}
+}
+
 func imageDigest(t *testing.T, ref string) slipway.Digest {
 	t.Helper()
 	d, err := registry.New(registry.Config{Patience: quick}).Resolve(t.Context(), ref)

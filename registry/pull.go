@@ -23,6 +23,10 @@ const (
 	maxPart = 64 << 20
 	// maxDocuments bounds how many documents about an image are taken with it.
 	maxDocuments = 100
+	// maxDocument bounds what a document is long, all its parts together, bytes; maxDocumentParts how many these are. Anyone who may write
+	// to the repository may say something about an image there, and must not fill the disk of who takes it.
+	maxDocument      = 128 << 20
+	maxDocumentParts = 16
 )
 
 // Pull takes one of our images, and the documents about it, from a registry, and registers it. It is refused, as Conflict, if it is of
@@ -244,7 +248,12 @@ func (t *taking) document(ctx context.Context, subject, manifest slipway.Digest)
 	if err != nil || m.Subject == nil || slipway.Digest(m.Subject.Digest.String()) != subject {
 		return nil //nolint:nilerr // it says nothing about this image, whatever the list says
 	}
-	if err := t.parts(ctx, storedManifest{desc.Manifest, *m}.parts(nil), maxPart); err != nil {
+	parts := storedManifest{desc.Manifest, *m}.parts(nil)
+	if size := together(parts); len(parts) > maxDocumentParts || size > maxDocument {
+		t.say("passed over the document %s: it has %d parts of %s", documentType(m), len(parts), megabytes(size))
+		return nil
+	}
+	if err := t.parts(ctx, parts, maxPart); err != nil {
 		return err
 	}
 	if err := t.images.PutBlob(ctx, manifest, int64(len(desc.Manifest)), bytes.NewReader(desc.Manifest)); err != nil {
@@ -253,8 +262,21 @@ func (t *taking) document(ctx context.Context, subject, manifest slipway.Digest)
 	if err := t.images.AdoptReferrer(ctx, subject, manifest); err != nil {
 		return err
 	}
-	t.say("took the document %s", said(cmp.Or(m.ArtifactType, string(m.Config.MediaType))))
+	t.say("took the document %s", documentType(m))
 	return nil
+}
+
+func documentType(m *v1.Manifest) string {
+	return said(cmp.Or(m.ArtifactType, string(m.Config.MediaType)))
+}
+
+// together returns the bytes that parts say they have, at most a little more than matters.
+func together(parts []part) int64 {
+	var size int64
+	for _, p := range parts {
+		size += min(p.size, maxLayer)
+	}
+	return size
 }
 
 // register records the image as what its documents prove it to be.
