@@ -216,16 +216,20 @@ func (s *Store) Parts(ctx context.Context, d slipway.Digest) ([]slipway.Digest, 
 	return append(parts, documents...), err
 }
 
-// LockParts returns the digests of a stored lock and of the packages it names. None if d is "" or not stored.
+// LockParts returns the digests of a stored lock and of the packages it names. None if d is "" or not stored. What is no lock names no
+// packages: an image from elsewhere may call anything its lock, and must not keep everything else from being collected.
 func (s *Store) LockParts(ctx context.Context, d slipway.Digest) ([]slipway.Digest, error) {
 	if d == "" {
 		return nil, nil
 	}
 	lock, err := s.ReadLock(ctx, d)
-	if slipway.CodeOf(err) == slipway.NotFound {
+	switch slipway.CodeOf(err) {
+	case "":
+	case slipway.NotFound:
 		return nil, nil
-	}
-	if err != nil {
+	case slipway.Invalid, slipway.Corrupt:
+		return []slipway.Digest{d}, nil
+	default:
 		return nil, err
 	}
 	parts := []slipway.Digest{d}

@@ -1,9 +1,11 @@
 package image_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/slipway-sh/slipway"
@@ -58,5 +60,39 @@ func TestLock(t *testing.T) {
 	var e *slipway.Error
 	if _, err := s.ReadLock(ctx, lock); !errors.As(err, &e) || e.Code != slipway.Corrupt {
 		t.Errorf("got %v, want it %s", err, slipway.Corrupt)
+	}
+}
+
+// An image from elsewhere may call anything its lock. Its parts are known all the same, or nothing could be collected any more.
+func TestPartsOfImageWithoutTrueLock(t *testing.T) {
+	s, err := image.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	layer, size, err := s.WriteLayer(ctx, nil, func(l *image.Layer) error {
+		return l.AddFile("/etc/file", image.Attr{Mode: 0o644}, bytes.Repeat([]byte("no lock"), 3<<20))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := []byte("no lock")
+	if err := s.PutBlob(ctx, slipway.DigestOf(text), int64(len(text)), bytes.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	for name, lock := range map[string]slipway.Digest{
+		"a layer": layer, "a text": slipway.DigestOf(text), "no digest": "../../../etc/passwd", "nothing that is stored": slipway.DigestOf(nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := s.WriteImage(ctx, slipway.Image{
+				Application: "hello", From: "scratch", Layers: []slipway.LayerInfo{{Digest: layer, Size: size, Step: "copy x", Lock: lock}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if parts, err := s.Parts(ctx, d); err != nil || !slices.Contains(parts, layer) {
+				t.Errorf("got %v, %v, want the layer among them", parts, err)
+			}
+		})
 	}
 }
