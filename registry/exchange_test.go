@@ -328,6 +328,8 @@ func TestPullPassesOverHugeDocuments(t *testing.T) {
 		return fmt.Sprintf(`{"mediaType": "text/plain", "digest": %q, "size": %d}`, slipway.DigestOf(fmt.Append(nil, size)), size)
 	}
 	for name, layers := range map[string][]string{
+		"a big manifest": {fmt.Sprintf(`{"mediaType": "text/plain", "digest": %q, "size": 2, "annotations": {"note": %q}}`,
+			slipway.DigestOf([]byte("{}")), strings.Repeat("x", 64<<10))},
 		"many parts":                     slices.Repeat([]string{part(1)}, 17),
 		"big parts":                      {part(60 << 20), part(61 << 20), part(62 << 20)},
 		"more bytes than can be counted": {part(1<<63 - 1), part(1<<63 - 1)},

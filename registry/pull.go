@@ -27,6 +27,8 @@ const (
 	// to the repository may say something about an image there, and must not fill the disk of who takes it.
 	maxDocument      = 128 << 20
 	maxDocumentParts = 16
+	// maxDocumentManifest bounds the manifest of a document, bytes: what it is annotated with is also in the list of the image's documents.
+	maxDocumentManifest = 64 << 10
 )
 
 // Pull takes one of our images, and the documents about it, from a registry, and registers it. It is refused, as Conflict, if it is of
@@ -249,8 +251,9 @@ func (t *taking) document(ctx context.Context, subject, manifest slipway.Digest)
 		return nil //nolint:nilerr // it says nothing about this image, whatever the list says
 	}
 	parts := storedManifest{desc.Manifest, *m}.parts(nil)
-	if size := together(parts); len(parts) > maxDocumentParts || size > maxDocument {
-		t.say("passed over the document %s: it has %d parts of %s", documentType(m), len(parts), megabytes(size))
+	if size := together(parts); len(desc.Manifest) > maxDocumentManifest || len(parts) > maxDocumentParts || size > maxDocument {
+		t.say("passed over the document %s: it has %d parts of %s, and a manifest of %s",
+			documentType(m), len(parts), megabytes(size), megabytes(int64(len(desc.Manifest))))
 		return nil
 	}
 	if err := t.parts(ctx, parts, maxPart); err != nil {
