@@ -1,6 +1,7 @@
 package ship
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -98,6 +99,7 @@ func (a *Activities) FinishBake(ctx context.Context, in BakeInput, out BakeOutco
 	if out.State == slipway.BakeAborted {
 		a.terminate(ctx, testMachine(in.Bake)) // the tests may have been broken off with slipwayd down
 	}
+	b.Request = cmp.Or(b.Request, in.Request) // which an older version did not record
 	b.State, b.Tests, b.Error, b.Finished = out.State, out.Report, out.Error, time.Now().UTC()
 	if out.Report != nil && !out.Report.Passed {
 		b.Error = slipway.Errorf(slipway.Failed, "cannot register the image of %s: %s", b.Application, firstFailure(out.Report))
@@ -112,8 +114,14 @@ func (a *Activities) FinishBake(ctx context.Context, in BakeInput, out BakeOutco
 		b.Kept = "slipway bake shell " + b.ID
 	}
 	if out.Image != nil && (out.State == slipway.BakeSucceeded || out.Report != nil) {
-		if err := a.register(ctx, &b, out); err != nil {
-			return b, durable.Passing(err)
+		err := a.register(ctx, &b, out)
+		switch slipway.CodeOf(err) {
+		case slipway.Corrupt, slipway.NotFound: // another try would find the same
+			b.State, b.Image, b.Error = slipway.BakeFailed, "", durable.Error(err)
+		default:
+			if err != nil {
+				return b, durable.Passing(err)
+			}
 		}
 	}
 	if b.State == slipway.BakeSucceeded && out.Spec != nil {
@@ -140,6 +148,8 @@ func (a *Activities) FinishBake(ctx context.Context, in BakeInput, out BakeOutco
 // register signs and stores the image of a bake.
 func (a *Activities) register(ctx context.Context, b *slipway.Bake, out BakeOutcome) error {
 	image := *out.Image
+	// What an older version built says neither, and is finished all the same.
+	image.Bake, image.Request = cmp.Or(image.Bake, b.ID), cmp.Or(image.Request, b.Request)
 	image.State, image.Tests = slipway.ImageReady, out.Report
 	if out.State != slipway.BakeSucceeded {
 		image.State = slipway.ImageFailed

@@ -24,6 +24,8 @@ const (
 	buildTries = 6
 	testTime   = 30 * time.Minute
 	testTries  = 3
+	// finishTime bounds a try to register an image. It is long, as all that is in the image is listed and signed before.
+	finishTime = 15 * time.Minute
 )
 
 // BakeInput is what the workflow of a bake works from.
@@ -66,7 +68,7 @@ func Bake(ctx workflow.Context, in BakeInput) (slipway.Bake, error) {
 	out := bakeAndTest(ctx, in)
 	rest, _ := workflow.NewDisconnectedContext(ctx)
 	var done slipway.Bake
-	err := workflow.ExecuteActivity(durable.Tries(rest, briefly, 0), acts.FinishBake, in, out).Get(rest, &done)
+	err := workflow.ExecuteActivity(durable.Tries(rest, finishTime, 0), acts.FinishBake, in, out).Get(rest, &done)
 	return done, err
 }
 

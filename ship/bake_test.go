@@ -1,11 +1,14 @@
 package ship_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/ship"
 )
 
 func of(application, from string) slipway.BakeRequest {
@@ -36,6 +39,14 @@ func TestBakeAfter(t *testing.T) {
 	kid = y.bakeDone(kid.ID)
 	if kid.State != slipway.BakeSucceeded || kid.Base == nil || kid.Base.Digest != base.Image || kid.Finished.Before(base.Finished) {
 		t.Errorf("the child of %s: %+v: %v", base.Image, kid, kid.Error)
+	}
+	// What it is built on again is the very base, whatever its name means now: to this yard's bases, nothing.
+	again, err := y.Rebuild(ctx, slipway.RebuildRequest{Application: "child"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again = y.bakeDone(again.ID); again.State != slipway.BakeSucceeded || again.Base == nil || again.Base.Digest != base.Image {
+		t.Errorf("the child, rebuilt: %+v: %v", again, again.Error)
 	}
 
 	y.baker.mu.Lock()
@@ -137,7 +148,58 @@ func TestTestsOnce(t *testing.T) {
 	}
 	tested.NoCache = []string{slipway.AllLayers}
 	bake(tested, 2)
+	bake(tested, 3)
 	tested.NoCache = nil
 	tested.Spec.Image.Tests = append(tested.Spec.Image.Tests, tested.Spec.Image.Tests[0])
-	bake(tested, 3)
+	bake(tested, 4)
+}
+
+// TestFinishOlder checks that a bake is finished whose image an older version built, which recorded less of it.
+func TestFinishOlder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Temporal server")
+	}
+	y, ctx := newYard(t), t.Context()
+	req := request("1", short)
+	content, err := json.Marshal(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := slipway.DigestOf(content)
+	if err := y.blobs.PutBlob(ctx, digest, int64(len(content)), bytes.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	in := ship.BakeInput{Request: digest, Bake: slipway.Bake{ID: "b-older", Application: "hello", State: slipway.BakeRunning}}
+	if err := y.store.PutBake(ctx, in.Bake); err != nil {
+		t.Fatal(err)
+	}
+	out := ship.BakeOutcome{State: slipway.BakeSucceeded, Spec: &req.Spec, Image: &slipway.Image{
+		Digest: slipway.DigestOf([]byte("older")), Application: "hello", From: req.Spec.Image.From, Service: req.Spec.Image.Service,
+	}}
+	b, err := (&ship.Activities{Parts: y.Parts}).FinishBake(ctx, in, out)
+	if err != nil || b.State != slipway.BakeSucceeded || b.Request != digest {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	image, err := y.store.Image(ctx, out.Image.Digest)
+	if err != nil || image.Request != digest || image.Bake != b.ID || !slices.Equal(y.attester.signed, []slipway.Digest{image.Digest}) {
+		t.Errorf("%+v, signed %v, %v", image, y.attester.signed, err)
+	}
+}
+
+// TestUnsignable checks that a bake fails, and does not go on for ever, if its image is damaged when it is to be signed.
+func TestUnsignable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Temporal server")
+	}
+	y, ctx := newYard(t), t.Context()
+	y.attester.fail = slipway.Errorf(slipway.Corrupt, "cannot read a layer, it is damaged")
+	b, err := y.Bake(ctx, request("1", short))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = y.bakeDone(b.ID)
+	images, err := y.store.Images(ctx, "hello")
+	if b.State != slipway.BakeFailed || b.Image != "" || slipway.CodeOf(b.Error) != slipway.Corrupt || len(images) != 0 || err != nil {
+		t.Errorf("%+v: %v; %d images, %v", b, b.Error, len(images), err)
+	}
 }

@@ -35,7 +35,7 @@ func (a *Activities) BuildImage(ctx context.Context, in BakeInput) (Built, error
 	}
 	image.Bake, image.Request, image.Source, image.Base = in.Bake.ID, in.Request, req.Source, n.bake.Base
 	built := Built{Image: image, Spec: req.Spec, Key: a.Baker.Key(job)}
-	if built.Report, err = a.passedBefore(ctx, built); err != nil {
+	if built.Report, err = a.passedBefore(ctx, built, req); err != nil {
 		return Built{}, err
 	}
 	if built.Report != nil {
@@ -44,9 +44,9 @@ func (a *Activities) BuildImage(ctx context.Context, in BakeInput) (Built, error
 	return built, nil
 }
 
-// passedBefore returns the report of tests that the image has passed before, nil unless they are the very same. What asks for layers
-// to be built anew is part of the key, and asks for the tests too. Refused if the image is known and revoked: no machine is made of it.
-func (a *Activities) passedBefore(ctx context.Context, built Built) (*slipway.TestReport, error) {
+// passedBefore returns the report of tests that the image has passed before, nil unless they are the very same. A request for layers to be
+// built anew is one for the tests too, however often it is made. Refused if the image is known and revoked: no machine is made of it.
+func (a *Activities) passedBefore(ctx context.Context, built Built, req *slipway.BakeRequest) (*slipway.TestReport, error) {
 	known, err := a.Store.Image(ctx, built.Image.Digest)
 	if slipway.CodeOf(err) == slipway.NotFound {
 		return nil, nil
@@ -54,7 +54,8 @@ func (a *Activities) passedBefore(ctx context.Context, built Built) (*slipway.Te
 	if err == nil {
 		err = known.NotRevoked("test what comes out the same")
 	}
-	if err != nil || known.State != slipway.ImageReady || known.Tests == nil || !known.Tests.Passed || known.Tests.Key != built.Key {
+	anew := len(req.NoCache) > 0 || req.Refresh
+	if err != nil || anew || known.State != slipway.ImageReady || known.Tests == nil || !known.Tests.Passed || known.Tests.Key != built.Key {
 		return nil, err
 	}
 	return known.Tests, nil

@@ -224,11 +224,15 @@ func (b *baker) Discard(context.Context, string) error { return nil }
 type attester struct {
 	mu     sync.Mutex
 	signed []slipway.Digest
+	fail   error
 }
 
 func (a *attester) Attest(_ context.Context, image slipway.Image, _ slipway.Bake, _ *slipway.BakeRequest) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.fail != nil {
+		return a.fail
+	}
 	a.signed = append(a.signed, image.Digest)
 	return nil
 }
@@ -238,11 +242,14 @@ func (a *attester) VerifyImage(_ context.Context, image slipway.Digest) (slipway
 	return slipway.Verification{Image: image}, nil
 }
 
-// bases finds the newest image of the application that from names, among those that were waited for.
+// bases finds an image by its digest, and the newest of the application that from names among those that were waited for.
 type bases struct{}
 
 func (bases) Resolve(_ context.Context, _, from string, _ *slipway.Base, _ bool, after []slipway.Bake) (slipway.Base, []slipway.LayerInfo, error) {
-	name, _, _ := strings.Cut(strings.TrimPrefix(from, "image:"), "@")
+	name, which, _ := strings.Cut(strings.TrimPrefix(from, "image:"), "@")
+	if d := slipway.Digest(which); d.Validate() == nil {
+		return slipway.Base{From: from, Application: name, Digest: d}, nil, nil
+	}
 	for _, b := range after {
 		if b.Application == name {
 			return slipway.Base{From: from, Application: name, Digest: b.Image}, nil, nil

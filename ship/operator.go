@@ -54,7 +54,7 @@ func (o *Operator) Bake(ctx context.Context, req slipway.BakeRequest) (slipway.B
 	if err := req.Validate(); err != nil {
 		return slipway.Bake{}, err
 	}
-	in, err := o.accept(ctx, req)
+	in, err := o.accept(ctx, req, nil)
 	if err != nil {
 		return slipway.Bake{}, err
 	}
@@ -88,7 +88,7 @@ func (o *Operator) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.E
 			return slipway.Execution{}, err
 		}
 	}
-	in, err := o.accept(ctx, req.BakeRequest)
+	in, err := o.accept(ctx, req.BakeRequest, nil)
 	if err != nil {
 		return slipway.Execution{}, err
 	}
@@ -212,8 +212,9 @@ func (o *Operator) deploy(ctx context.Context, d slipway.Deployment) (slipway.De
 	return o.Store.CreateDeployment(ctx, d)
 }
 
-// accept checks what can be checked at once, stores the request and returns the bake to be started.
-func (o *Operator) accept(ctx context.Context, req slipway.BakeRequest) (BakeInput, error) {
+// accept checks what can be checked at once, stores the request and returns the bake to be started. known is what the image starts from,
+// nil if that is to be found out.
+func (o *Operator) accept(ctx context.Context, req slipway.BakeRequest, known *slipway.Base) (BakeInput, error) {
 	if err := o.uploaded(ctx, req); err != nil {
 		return BakeInput{}, err
 	}
@@ -222,11 +223,11 @@ func (o *Operator) accept(ctx context.Context, req slipway.BakeRequest) (BakeInp
 			return BakeInput{}, slipway.Errorf(slipway.Invalid, "cannot wait for bake %s: %s", id, slipway.MessageOf(err)).At(fmt.Sprintf("after[%d]", i))
 		}
 	}
-	var base *slipway.Base
+	base := known
 	if strings.HasPrefix(req.Spec.Image.From, "image:") && len(req.After) == 0 {
 		// Said now; a registry is asked by the bake itself.
 		var err error
-		if base, _, err = o.resolve(ctx, &req, nil); err != nil {
+		if base, _, err = o.resolve(ctx, &req, known); err != nil {
 			return BakeInput{}, err
 		}
 	}

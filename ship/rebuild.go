@@ -28,11 +28,11 @@ func (o *Operator) Rebuild(ctx context.Context, req slipway.RebuildRequest) (sli
 		return slipway.Bake{}, err
 	}
 	again.Secrets, again.NoCache, again.Refresh, again.After, again.KeepOnFailure = req.Secrets, nil, false, nil, false
-	in, err := o.accept(ctx, *again)
+	in, err := o.accept(ctx, *again, image.Base)
 	if err != nil {
 		return slipway.Bake{}, err
 	}
-	in.Bake.Rebuild, in.Bake.Base = image.Digest, image.Base
+	in.Bake.Rebuild = image.Digest
 	in.Bake.Key = slipway.DigestOf([]byte("rebuild " + string(image.Digest) + " " + req.Secrets))
 	return o.startBake(ctx, in)
 }
