@@ -118,6 +118,8 @@ func (b *Baker) mark(ctx context.Context, r Roots) (map[slipway.Digest]bool, err
 		}
 		return err
 	}
+	// Records of older versions name no request: an entry of the cache without a layer is not needed for it.
+	defer delete(needed, "")
 	layer := func(info slipway.LayerInfo) error { return mark(b.layerParts(ctx, info)) }
 	for _, img := range r.Images {
 		err := cmp.Or(mark(b.images.Parts(ctx, img.Digest)), mark(b.requestParts(ctx, img.Request)))

@@ -256,3 +256,23 @@ func TestCollectBesideBakes(t *testing.T) {
 	close(stop)
 	collector.Wait()
 }
+
+// An entry whose layer is gone goes, also beside records of bakes that name no request.
+func TestCollectStaleEntry(t *testing.T) {
+	b := newBakery(t)
+	b.LetGoAfter(0)
+	req := b.request("scratch", []entry{{"file", "content", 0o644}}, copyLayer(slipway.CopyLayer{From: "file", To: "/x"}))
+	layer := b.mustBake(req)[0]
+	if err := os.Remove(filepath.Join(b.dir, "images/blobs/sha256", layer.Digest.Hex())); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.Collect(t.Context(), bake.Policy{MaxBytes: 1 << 40, MaxAge: forever, Grace: forever}, func(context.Context) (bake.Roots, error) {
+		return bake.Roots{Bakes: []slipway.Bake{{ID: "b-older", State: slipway.BakeSucceeded}}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(b.dir, "cache/layers", layer.Key.Hex()+".json")); !os.IsNotExist(err) {
+		t.Errorf("the entry is still there: %v", err)
+	}
+}
