@@ -67,6 +67,8 @@ func imageVerifyRun(ctx context.Context, o *imageVerifyOptions) error {
 	switch {
 	case o.layout != "" && o.build:
 		return usageError{errors.New("cannot rebuild without slipwayd: leave out --layout or --rebuild")}
+	case len(o.secrets) > 0 && !o.build:
+		return usageError{errors.New("cannot use --secret without --rebuild: only what is baked again needs it")}
 	case o.layout != "":
 		return o.offline(ctx)
 	}
