@@ -22,7 +22,7 @@ func newBakeShell(f *Factory, runF func(context.Context, *bakeShellOptions) erro
 		Short: "Look into the sandbox of a script that failed",
 		Long: `Open a shell in the sandbox that a bake with --keep-on-failure has kept: what the script saw is there, as it left
 it, but for secrets. It is kept for an hour, and until slipwayd is started anew; slipway bake abort
-removes it at once. The exit status is the shell's.`,
+removes it at once. The exit status is the shell's. The shell always has a terminal: commands that are piped in must end with exit.`,
 		Example: `  slipway bake --keep-on-failure
   slipway bake shell b-44bbgrolax`,
 		Args: cobra.ExactArgs(1),
