@@ -104,16 +104,29 @@ func TestRebuild(t *testing.T) {
 	if r := rebuild(); r.State != slipway.BakeSucceeded || r.Rebuild != before[0].Digest || len(r.Differences) != 0 {
 		t.Errorf("the same again: %+v: %v", r, r.Error)
 	}
+	needs := request("secretive", short)
+	needs.Spec.Application, needs.Secrets = "secretive", "handle"
+	needs.Spec.Image.Layers = append(needs.Spec.Image.Layers, slipway.Layer{Run: &slipway.RunLayer{Script: "setup.sh", Secrets: []string{"token"}}})
+	needs.Context = []slipway.ContextEntry{{Path: "setup.sh", Mode: 0o755, Link: "other"}}
+	if b, err = y.Bake(ctx, needs); err != nil {
+		t.Fatal(err)
+	}
+	y.bakeDone(b.ID)
+	_, err = y.Rebuild(ctx, slipway.RebuildRequest{Application: "secretive"})
+	if slipway.CodeOf(err) != slipway.Invalid || !strings.Contains(err.Error(), "without the secret token") {
+		t.Errorf("a rebuild that lacks a secret: %v", err)
+	}
+
 	y.baker.mu.Lock()
 	y.baker.drift = "drift"
 	y.baker.mu.Unlock()
 	r := rebuild()
 	want := []string{"debian:bookworm: /etc/drifted: content", "packages nginx-light: /etc/drifted: content"}
-	if r.State != slipway.BakeFailed || !slices.Equal(r.Differences, want) || !strings.Contains(r.Error.Message, "differs in 2 places, the first: debian:bookworm") {
+	if r.State != slipway.BakeFailed || !slices.Equal(r.Differences, want) || !strings.Contains(r.Error.Message, "differs, in 2 of its files, the first: debian:bookworm") {
 		t.Errorf("drifted: %+v: %v", r, r.Error)
 	}
 	after, err := y.store.Images(ctx, "hello")
-	if err != nil || len(after) != 1 || len(y.attester.signed) != 1 {
+	if err != nil || len(after) != 1 || len(y.attester.signed) != 2 {
 		t.Errorf("a rebuild registered something: %d images, %d signed, %v", len(after), len(y.attester.signed), err)
 	}
 }

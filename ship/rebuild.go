@@ -27,6 +27,10 @@ func (o *Operator) Rebuild(ctx context.Context, req slipway.RebuildRequest) (sli
 	if err != nil {
 		return slipway.Bake{}, err
 	}
+	if name := firstSecret(again.Spec); name != "" && req.Secrets == "" {
+		return slipway.Bake{}, slipway.Errorf(slipway.Invalid, "cannot rebuild image %s without the secret %s, whose value is not recorded: "+
+			"add --secret %s=env:VARIABLE or --secret %s=file:PATH", image.Digest.Short(), name, name, name)
+	}
 	again.Secrets, again.NoCache, again.Refresh, again.After, again.KeepOnFailure = req.Secrets, nil, false, nil, false
 	in, err := o.accept(ctx, *again, image.Base)
 	if err != nil {
@@ -35,6 +39,16 @@ func (o *Operator) Rebuild(ctx context.Context, req slipway.RebuildRequest) (sli
 	in.Bake.Rebuild = image.Digest
 	in.Bake.Key = slipway.DigestOf([]byte("rebuild " + string(image.Digest) + " " + req.Secrets))
 	return o.startBake(ctx, in)
+}
+
+// firstSecret returns the name of the first secret that a spec needs, "" if it needs none.
+func firstSecret(spec slipway.Spec) string {
+	for _, l := range spec.Image.Layers {
+		if l.Run != nil && len(l.Run.Secrets) > 0 {
+			return l.Run.Secrets[0]
+		}
+	}
+	return ""
 }
 
 // RebuildImage makes the layers of an image again and returns the files that came out otherwise.
@@ -123,6 +137,6 @@ func reproduced(b slipway.Bake) *slipway.Error {
 	if len(b.Differences) == 0 {
 		return nil
 	}
-	return slipway.Errorf(slipway.Failed, "cannot reproduce image %s: rebuilt from its recorded inputs it differs in %d places, the first: %s",
+	return slipway.Errorf(slipway.Failed, "cannot reproduce image %s: rebuilt from its recorded inputs it differs, in %d of its files, the first: %s",
 		b.Rebuild.Short(), len(b.Differences), b.Differences[0])
 }
