@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/dpkg"
 )
 
 // dpkgStatus is where dpkg says what is installed.
@@ -36,15 +37,9 @@ func packageProblem(want slipway.PackageTest, there map[string]*seen) error {
 // installedVersion returns the version of an installed package, for any architecture if the name has none ("libc6:amd64").
 func installedVersion(status, name string) (version string, installed bool) {
 	name, architecture, given := strings.Cut(name, ":")
-	for paragraph := range strings.SplitSeq(status, "\n\n") {
-		fields := map[string]string{}
-		for line := range strings.Lines(paragraph) {
-			if key, value, ok := strings.Cut(line, ":"); ok && line[0] != ' ' {
-				fields[key] = strings.TrimSpace(value)
-			}
-		}
-		if fields["Package"] == name && strings.HasSuffix(fields["Status"], " installed") && (!given || fields["Architecture"] == architecture) {
-			return fields["Version"], true
+	for p := range dpkg.Paragraphs(status) {
+		if p.Installed() && p["Package"] == name && (!given || p["Architecture"] == architecture) {
+			return p["Version"], true
 		}
 	}
 	return "", false

@@ -3,6 +3,8 @@ package sbom
 import (
 	"errors"
 	"strings"
+
+	"github.com/slipway-sh/slipway/dpkg"
 )
 
 // readDpkg reads dpkg's list of packages. A paragraph without a Status is of a minimal image, which has a file for each package.
@@ -11,15 +13,11 @@ func readDpkg(f *file, to *finding) error {
 	if err != nil {
 		return err
 	}
-	for paragraph := range strings.SplitSeq(string(text), "\n\n") {
-		fields := paragraphFields(paragraph)
-		if status, ok := fields["Status"]; ok && !strings.HasSuffix(status, " installed") {
-			continue
-		}
+	for fields := range dpkg.Paragraphs(string(text)) {
 		if fields["Package"] == "" || fields["Version"] == "" {
-			if strings.TrimSpace(paragraph) != "" {
-				err = errors.New("a paragraph names no package and version")
-			}
+			err = errors.New("a paragraph names no package and version")
+		}
+		if !fields.Installed() {
 			continue
 		}
 		p := part{Type: "deb", Name: fields["Package"], Version: fields["Version"], Architecture: fields["Architecture"]}
@@ -35,20 +33,6 @@ func readDpkg(f *file, to *finding) error {
 		return nil
 	}
 	return err
-}
-
-// paragraphFields returns the fields of a paragraph in the form of RFC 822, without the continued lines of any.
-func paragraphFields(paragraph string) map[string]string {
-	fields := map[string]string{}
-	for line := range strings.SplitSeq(paragraph, "\n") {
-		name, value, ok := strings.Cut(line, ":")
-		if ok && name != "" && !strings.ContainsAny(name, " \t") {
-			if _, twice := fields[name]; !twice {
-				fields[name] = strings.TrimSpace(value)
-			}
-		}
-	}
-	return fields
 }
 
 // readRelease reads which system it is.

@@ -1,8 +1,11 @@
 package sbom
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
+	"net/textproto"
 	"regexp"
 	"strings"
 
@@ -15,12 +18,12 @@ func readPythonMetadata(f *file, to *finding) error {
 	if err != nil {
 		return err
 	}
-	header, _, _ := strings.Cut(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n\n")
-	fields := paragraphFields(header)
-	if fields["Name"] == "" || fields["Version"] == "" {
+	// The errors of a header are those of one that lacks what is wanted: it ends where the text does, or where a description begins.
+	header, _ := textproto.NewReader(bufio.NewReader(bytes.NewReader(text))).ReadMIMEHeader()
+	if header.Get("Name") == "" || header.Get("Version") == "" {
 		return errors.New("it has no name or no version")
 	}
-	to.python(fields["Name"], fields["Version"])
+	to.python(header.Get("Name"), header.Get("Version"))
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/dpkg"
 )
 
 // installed are the packages of a machine, by name and architecture.
@@ -54,7 +55,7 @@ func packages(ctx context.Context, found []difference) ([]slipway.PackageDiff, e
 	return all, nil
 }
 
-// read adds the packages that a file of dpkg's lists as installed. A paragraph without a Status is of status.d, where all are.
+// read adds the packages that a file of dpkg's lists as installed.
 func (i installed) read(ctx context.Context, e *entry) error {
 	if e == nil || !e.read.isFile() {
 		return nil
@@ -63,16 +64,9 @@ func (i installed) read(ctx context.Context, e *entry) error {
 	if err != nil {
 		return err
 	}
-	for paragraph := range strings.SplitSeq(text, "\n\n") {
-		fields := map[string]string{}
-		for line := range strings.SplitSeq(paragraph, "\n") {
-			if name, value, ok := strings.Cut(line, ":"); ok && !strings.HasPrefix(name, " ") {
-				fields[name] = strings.TrimSpace(value)
-			}
-		}
-		status, ok := fields["Status"]
-		if fields["Package"] != "" && fields["Version"] != "" && (!ok || strings.HasSuffix(status, " installed")) {
-			i[[2]string{fields["Package"], fields["Architecture"]}] = fields["Version"]
+	for p := range dpkg.Paragraphs(string(text)) {
+		if p.Installed() {
+			i[[2]string{p["Package"], p["Architecture"]}] = p["Version"]
 		}
 	}
 	return nil
