@@ -47,29 +47,29 @@ func newBakeLog(f *Factory, runF func(context.Context, *bakeLogOptions) error) *
 }
 
 func bakeLogRun(ctx context.Context, o *bakeLogOptions) error {
-	c, err := o.f.client()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	ctx, stop := o.f.interruptible(ctx)
-	defer stop()
-	bake, err := c.GetBake(ctx, o.id)
-	if err != nil {
-		return err
-	}
-	if o.follow && !bake.State.Done() {
-		for e, err := range c.Events(ctx, slipway.EventFilter{Bake: o.id}) {
-			if err != nil {
-				return err
-			}
-			if err := o.print(e); err != nil || e.Kind == slipway.BakeFinished {
-				return err
-			}
+	return o.f.look(ctx, func(ctx context.Context, c *client.Client) error {
+		bake, err := c.GetBake(ctx, o.id)
+		switch {
+		case err != nil:
+			return err
+		case o.follow && !bake.State.Done():
+			return o.followTo(ctx, c)
 		}
-		return nil
+		return o.printAll(ctx, c)
+	})
+}
+
+// followTo prints the events of the bake, past ones included, until its last.
+func (o *bakeLogOptions) followTo(ctx context.Context, c *client.Client) error {
+	for e, err := range c.Events(ctx, slipway.EventFilter{Bake: o.id}) {
+		if err != nil {
+			return err
+		}
+		if err := o.print(e); err != nil || e.Kind == slipway.BakeFinished {
+			return err
+		}
 	}
-	return o.printAll(ctx, c)
+	return nil
 }
 
 func (o *bakeLogOptions) printAll(ctx context.Context, c *client.Client) error {

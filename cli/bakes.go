@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/client"
 )
 
 type bakesOptions struct {
@@ -39,25 +40,24 @@ func newBakes(f *Factory, runF func(context.Context, *bakesOptions) error) *cobr
 }
 
 func bakesRun(ctx context.Context, o *bakesOptions) error {
-	c, err := o.f.client()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	ctx, stop := o.f.interruptible(ctx)
-	defer stop()
-	bakes, err := c.Bakes(ctx, o.application, o.limit)
-	if err != nil {
-		return err
-	}
-	if o.f.json {
-		return o.f.printJSON(bakes)
-	}
+	return o.f.look(ctx, func(ctx context.Context, c *client.Client) error {
+		bakes, err := c.Bakes(ctx, o.application, o.limit)
+		if err != nil {
+			return err
+		}
+		if o.f.json {
+			return o.f.printJSON(bakes)
+		}
+		return o.f.bakesTable(bakes)
+	})
+}
+
+func (f *Factory) bakesTable(bakes []slipway.Bake) error {
 	var rows [][]string
 	for _, b := range bakes {
 		rows = append(rows, []string{b.ID, b.Application, orDash(b.Version), string(b.State), bakeLayers(b), bakeTook(b), age(b.Started), bakeResult(b)})
 	}
-	return o.f.table([]string{"BAKE", "APPLICATION", "VERSION", "STATE", "LAYERS", "TOOK", "AGE", "RESULT"}, rows)
+	return f.table([]string{"BAKE", "APPLICATION", "VERSION", "STATE", "LAYERS", "TOOK", "AGE", "RESULT"}, rows)
 }
 
 // bakeLayers says how many layers there are and how many of them were cached: "5 (4 cached)".

@@ -47,3 +47,15 @@ func (f *Factory) interruptible(ctx context.Context) (context.Context, context.C
 	}()
 	return ctx, func() { cancel(nil) }
 }
+
+// look runs what asks slipwayd a few questions and may be interrupted at any time.
+func (f *Factory) look(ctx context.Context, run func(context.Context, *client.Client) error) error {
+	c, err := f.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, stop := f.interruptible(ctx)
+	defer stop()
+	return run(ctx, c)
+}

@@ -2,14 +2,12 @@ package cli
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-sh/slipway"
-	"github.com/slipway-sh/slipway/client"
 )
 
 // newImage returns the group of verbs about one image or several.
@@ -60,18 +58,6 @@ func imageArgs(args []string) (imageRef, error) {
 		ref = args[1]
 	}
 	return imageRef{application, cmp.Or(ref, "latest")}, slipway.ValidateName("application", application)
-}
-
-// look runs what asks slipwayd a few questions and may be interrupted at any time.
-func (f *Factory) look(ctx context.Context, run func(context.Context, *client.Client) error) error {
-	c, err := f.client()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	ctx, stop := f.interruptible(ctx)
-	defer stop()
-	return run(ctx, c)
 }
 
 // who returns who asks, for the records: the one whom CI or sudo acts for, or the user.
