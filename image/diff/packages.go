@@ -64,7 +64,7 @@ func (i installed) read(ctx context.Context, e *entry) error {
 	if err != nil {
 		return err
 	}
-	for p := range dpkg.Paragraphs(string(text)) {
+	for p := range dpkg.Paragraphs(text) {
 		if p.Installed() {
 			i[[2]string{p["Package"], p["Architecture"]}] = p["Version"]
 		}
