@@ -23,6 +23,9 @@ type ImageSpec struct {
 	Layers  []Layer `json:"layers,omitempty"`
 	Service Service `json:"service,omitzero"` // without a command the image is a base: others build on it, nothing runs it
 	Tests   []Test  `json:"tests,omitempty"`
+	// Irreversible says that running the image changes something that going back to an earlier image does not change back, such as a database's
+	// schema. A deployment of it that fails is not rolled back by itself: the cluster is frozen, and a person decides.
+	Irreversible bool `json:"irreversible,omitempty"`
 }
 
 // Layer is one step of a bake and one blob of the image. Exactly one field is set.

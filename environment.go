@@ -3,8 +3,6 @@ package slipway
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"time"
 )
 
 // Environment is where an application runs and by which policy it gets there. Application and environment name a [Cluster].
@@ -15,8 +13,10 @@ type Environment struct {
 	Strategy     Strategy          `json:"strategy,omitzero"` // default redblack
 	Config       map[string]string `json:"config,omitempty"`  // environment variables given at launch, never baked
 	Limits       Limits            `json:"limits,omitzero"`
-	Checks       []Test            `json:"checks,omitempty"`  // smoke checks: on every new machine, before it gets traffic
-	Healthy      Duration          `json:"healthy,omitempty"` // how long a new server group may take to become healthy; default 5m
+	Checks       []Check           `json:"checks,omitempty"`     // what decides whether a deployment goes on
+	Healthy      Duration          `json:"healthy,omitempty"`    // how long new machines may take to become healthy; default 5m
+	Policy       Policy            `json:"policy,omitzero"`      // what may be done to the cluster, and what is done when something fails
+	Prometheus   string            `json:"prometheus,omitempty"` // URL of the Prometheus that PromQL checks and canary analyses ask
 }
 
 // Limits bound one machine.
@@ -30,6 +30,31 @@ type Limits struct {
 type LoadBalancerSpec struct {
 	Port    int    `json:"port"`
 	Address string `json:"address,omitempty"` // default: slipwayd's --lb-address
+	Sticky  Sticky `json:"sticky,omitzero"`   // what keeps a client with one server group while traffic is split; default nothing
+}
+
+// Sticky says by what a load balancer knows a client again: a cookie that it sets, or a header that the client sends. In YAML it
+// is "cookie", which is a cookie of the name DefaultCookie, or an object with one key. At most one field is set.
+type Sticky struct {
+	Cookie string `json:"cookie,omitempty"` // its name
+	Header string `json:"header,omitempty"` // its name; requests without it go by weight
+}
+
+// DefaultCookie is the cookie of a load balancer that is said to be sticky by cookie and not by which.
+const DefaultCookie = "slipway"
+
+// UnmarshalJSON accepts "cookie" or an object.
+func (s *Sticky) UnmarshalJSON(b []byte) error {
+	var word string
+	if json.Unmarshal(b, &word) == nil {
+		if word != "cookie" {
+			return Errorf(Invalid, "cannot be sticky by %q: want cookie, {cookie: NAME} or {header: NAME}", word)
+		}
+		*s = Sticky{Cookie: DefaultCookie}
+		return nil
+	}
+	type plain Sticky
+	return strict(b, (*plain)(s), "cookie, {cookie: NAME} or {header: NAME}")
 }
 
 // Size is the number of instances in a server group. A plain number in YAML sets all three.
@@ -51,87 +76,6 @@ func (s *Size) UnmarshalJSON(b []byte) error {
 	}
 	type plain Size
 	return strict(b, (*plain)(s), "a number or {min, desired, max}")
-}
-
-// StrategyName names a way to move traffic from one server group to the next.
-type StrategyName string
-
-// The strategies.
-const (
-	StrategyHighlander StrategyName = "highlander"
-	StrategyRedBlack   StrategyName = "redblack"
-)
-
-// Strategies lists every strategy.
-var Strategies = []StrategyName{StrategyHighlander, StrategyRedBlack}
-
-// Strategy is a strategy with its options. In YAML it is a name, or an object with the name as its only key.
-// Exactly one field is set, or none, which means redblack with its defaults.
-type Strategy struct {
-	Highlander *Highlander `json:"highlander,omitempty"`
-	RedBlack   *RedBlack   `json:"redblack,omitempty"`
-}
-
-// Highlander: the new group takes all traffic, then every other group of the cluster is destroyed. There can be only one.
-type Highlander struct {
-	Watch Duration `json:"watch,omitempty"`
-}
-
-// RedBlack: the new group takes all traffic at once; the old one is kept, disabled, for instant rollback.
-type RedBlack struct {
-	Watch Duration `json:"watch,omitempty"` // how long the new group is watched at 100 % of traffic, the old one standing by; default DefaultWatch
-	Keep  *int     `json:"keep,omitempty"`  // disabled groups kept; default 1
-}
-
-// DefaultWatch is how long a new group is watched under full traffic before the old one is retired.
-const DefaultWatch = 5 * time.Second
-
-// UnmarshalJSON accepts a name or an object.
-func (s *Strategy) UnmarshalJSON(b []byte) error {
-	var name StrategyName
-	if json.Unmarshal(b, &name) == nil {
-		switch name {
-		case StrategyHighlander:
-			*s = Strategy{Highlander: &Highlander{}}
-		case StrategyRedBlack:
-			*s = Strategy{RedBlack: &RedBlack{}}
-		default:
-			return Errorf(Invalid, "unknown strategy %q: want one of %v", name, Strategies)
-		}
-		return nil
-	}
-	type plain Strategy
-	return strict(b, (*plain)(s), fmt.Sprintf("a strategy: one of %v, or an object with that key", Strategies))
-}
-
-// Name returns which strategy s is.
-func (s Strategy) Name() StrategyName {
-	if s.Highlander != nil {
-		return StrategyHighlander
-	}
-	return StrategyRedBlack
-}
-
-// Watch returns how long the new group is watched under full traffic.
-func (s Strategy) Watch() time.Duration {
-	switch {
-	case s.Highlander != nil:
-		return s.Highlander.Watch.Or(DefaultWatch)
-	case s.RedBlack != nil:
-		return s.RedBlack.Watch.Or(DefaultWatch)
-	}
-	return DefaultWatch
-}
-
-// Keep returns how many disabled server groups stay for instant rollback.
-func (s Strategy) Keep() int {
-	switch {
-	case s.Highlander != nil:
-		return 0
-	case s.RedBlack != nil && s.RedBlack.Keep != nil:
-		return *s.RedBlack.Keep
-	}
-	return 1
 }
 
 // strict decodes b into v, refusing unknown fields.

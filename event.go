@@ -36,7 +36,14 @@ const (
 	DeploymentStep     EventKind = "deployment.step"
 	DeploymentShifted  EventKind = "deployment.shifted" // the data plane proved that all traffic is on the target
 	DeploymentFinished EventKind = "deployment.finished"
-	InstanceLost       EventKind = "instance.lost" // died or turned unhealthy
+	DeploymentCommand  EventKind = "deployment.command" // a person told it something; or a restriction or the guard was overridden
+	DeploymentWaiting  EventKind = "deployment.waiting" // for a person
+	ReleaseStarted     EventKind = "release.started"
+	ReleaseFinished    EventKind = "release.finished"
+	Restricted         EventKind = "restriction.made"
+	RestrictionLifted  EventKind = "restriction.lifted"
+	GuardOverridden    EventKind = "guard.overridden" // the last serving machines were removed, on purpose
+	InstanceLost       EventKind = "instance.lost"    // died or turned unhealthy
 	AbortRequested     EventKind = "abort.requested"
 	ImageRevoked       EventKind = "image.revoked" // or its revocation lifted
 	ImageRemoved       EventKind = "image.removed" // by retention

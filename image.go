@@ -14,20 +14,21 @@ const (
 
 // Image is a registered machine image. Its digest is that of its OCI manifest; nothing about its content can change.
 type Image struct {
-	Digest      Digest      `json:"digest"`
-	Application string      `json:"application"`
-	Version     string      `json:"version,omitempty"` // the label CI gave it; the newest image with a label has it
-	State       ImageState  `json:"state"`
-	From        string      `json:"from"`
-	Base        *Base       `json:"base,omitempty"`
-	Layers      []LayerInfo `json:"layers"`
-	Service     Service     `json:"service"`
-	Tests       *TestReport `json:"tests,omitempty"`
-	Bake        string      `json:"bake,omitempty"`    // that made it
-	Request     Digest      `json:"request,omitempty"` // of the blob that is the BakeRequest it can be built from again
-	Source      *Source     `json:"source,omitempty"`
-	Revoked     *Revocation `json:"revoked,omitempty"`
-	Created     time.Time   `json:"created"`
+	Digest       Digest      `json:"digest"`
+	Application  string      `json:"application"`
+	Version      string      `json:"version,omitempty"` // the label CI gave it; the newest image with a label has it
+	State        ImageState  `json:"state"`
+	From         string      `json:"from"`
+	Base         *Base       `json:"base,omitempty"`
+	Layers       []LayerInfo `json:"layers"`
+	Service      Service     `json:"service"`
+	Tests        *TestReport `json:"tests,omitempty"`
+	Irreversible bool        `json:"irreversible,omitempty"` // as ImageSpec's
+	Bake         string      `json:"bake,omitempty"`         // that made it
+	Request      Digest      `json:"request,omitempty"`      // of the blob that is the BakeRequest it can be built from again
+	Source       *Source     `json:"source,omitempty"`
+	Revoked      *Revocation `json:"revoked,omitempty"`
+	Created      time.Time   `json:"created"`
 }
 
 // IsBase reports whether the image is only there for others to build on: it has nothing to run.

@@ -21,7 +21,20 @@ type Operator interface {
 	Deploy(ctx context.Context, req DeployRequest) (Deployment, error)
 	// Rollback moves a cluster back. Refused if there is nothing to roll back to.
 	Rollback(ctx context.Context, req RollbackRequest) (Deployment, error)
-	// Abort ends a bake (b-…), a deployment (d-…) or an execution (x-…) and undoes what it did. It returns when the wish is
+	// Command tells a deployment something, and returns it as it is then. Conflict if it is over, or is not in a state in which that makes sense.
+	Command(ctx context.Context, deployment string, c Command) (Deployment, error)
+	// Retry starts a deployment that is over, and did not succeed, again as it was asked for; one that needs attention is first taken back as far
+	// as its ledger says.
+	Retry(ctx context.Context, deployment string, c Command) (Deployment, error)
+	// Release moves several applications of an environment as one.
+	Release(ctx context.Context, req ReleaseRequest) (Release, error)
+	// Restrict freezes, pins or vetoes.
+	Restrict(ctx context.Context, req RestrictionRequest) (Restriction, error)
+	// Lift ends a restriction.
+	Lift(ctx context.Context, req LiftRequest) (Restriction, error)
+	// Analyse compares two server groups over a time that has been. It changes nothing.
+	Analyse(ctx context.Context, req AnalysisRequest) (Verdict, error)
+	// Abort ends a bake (b-…), a deployment (d-…), a release (r-…) or an execution (x-…) and undoes what it did. It returns when the wish is
 	// recorded; nil if the work is over already.
 	Abort(ctx context.Context, id string) error
 }

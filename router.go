@@ -22,6 +22,7 @@ type Pool struct {
 	Port         int      `json:"port"`
 	Health       Health   `json:"health"`
 	HTTP         bool     `json:"http,omitempty"`  // requests are balanced one by one though Health has no HTTP path, as when the targets' paths differ
+	Sticky       Sticky   `json:"sticky,omitzero"` // HTTP only
 	Drain        Duration `json:"drain,omitempty"` // after which requests on a removed target are cut off
 	Targets      []Target `json:"targets"`
 }
@@ -64,6 +65,8 @@ type TargetStatus struct {
 	Requests int64 `json:"requests"` // sent to it
 	Failed   int64 `json:"failed"`   // tries that went wrong: connections refused or broken, also where another target then took the request, and answers 5xx
 	Broken   int64 `json:"broken"`   // of these, the requests that a client got no answer of the target for
+	// Latency is the mean time that the target took for an answer, over the last requests (HAProxy: 1,024); 0 if it had none, or is not HTTP.
+	Latency Duration `json:"latency,omitempty"`
 }
 
 // Route is what traffic a cluster's load balancer should send to which server group. It is stored before it is applied, so
@@ -72,6 +75,7 @@ type Route struct {
 	Cluster Cluster      `json:"cluster"`
 	Address string       `json:"address"`
 	Port    int          `json:"port"`
+	Sticky  Sticky       `json:"sticky,omitzero"`
 	Groups  []GroupRoute `json:"groups"`
 }
 

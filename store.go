@@ -44,8 +44,9 @@ type Store interface {
 	Bake(ctx context.Context, id string) (Bake, error)
 	Bakes(ctx context.Context, application string, limit int) ([]Bake, error) // newest first
 
-	// CreateDeployment stores a new deployment and, unless it has a Target, gives it the cluster's next server group name. It
-	// returns the record as stored. The same ID again returns what is stored. Conflict if another cluster's groups have such names,
+	// CreateDeployment stores a new deployment and, unless it has a Target, gives it the cluster's next server group name, and the one
+	// after that as Baseline if its strategy has one and it is no rollback. One that is queued gets none: it gets them when it is created again in
+	// another state. It returns the record as stored. The same ID again returns what is stored. Conflict if another cluster's groups have such names,
 	// NotFound if its image is not recorded, Refused if that is revoked.
 	CreateDeployment(ctx context.Context, d Deployment) (Deployment, error)
 	PutDeployment(ctx context.Context, d Deployment) error
@@ -56,6 +57,23 @@ type Store interface {
 	PutExecution(ctx context.Context, e Execution) error
 	Execution(ctx context.Context, id string) (Execution, error)
 	Executions(ctx context.Context, application string, limit int) ([]Execution, error) // newest first
+
+	// PutRestriction inserts a restriction or replaces the one of the same ID. One of the same kind, cluster and image as another that is in
+	// force is not stored; the one that is there is returned.
+	PutRestriction(ctx context.Context, r Restriction) (Restriction, error)
+	// DeleteRestriction removes a restriction and returns it.
+	DeleteRestriction(ctx context.Context, id string) (Restriction, error)
+	// Restrictions returns all restrictions, oldest first; those that are over, too.
+	Restrictions(ctx context.Context) ([]Restriction, error)
+
+	PutRelease(ctx context.Context, r Release) error
+	Release(ctx context.Context, id string) (Release, error)
+	Releases(ctx context.Context, environment string, limit int) ([]Release, error) // newest first
+
+	// PutSamples stores what was measured of a deployment's groups. One of the same group and time replaces another.
+	PutSamples(ctx context.Context, deployment string, samples []Sample) error
+	// Samples returns those of a deployment from the one time, inclusive, to the other, exclusive, by time; zero times do not bound.
+	Samples(ctx context.Context, deployment string, from, to time.Time) ([]Sample, error)
 
 	PutRoute(ctx context.Context, route Route) error
 	Route(ctx context.Context, cluster Cluster) (Route, error)

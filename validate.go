@@ -427,7 +427,11 @@ func (p *problems) environment(place string, e Environment, port int) {
 	p.notNegative(key(place, "limits.cpu"), e.Limits.CPU)
 	p.notNegative(key(place, "limits.memory"), float64(e.Limits.Memory))
 	p.notNegative(key(place, "limits.pids"), float64(e.Limits.PIDs))
-	p.tests(key(place, "checks"), e.Checks, port, false)
+	for i, c := range e.Checks {
+		if t, ok := c.Test(); ok {
+			p.test(index(key(place, "checks"), i), t, port, false)
+		}
+	}
 	p.duration(key(place, "healthy"), e.Healthy)
 }
 
