@@ -28,7 +28,7 @@ func good() Spec {
 			"dev": {},
 			"prod": {
 				Account: "local", Size: Size{2, 3, 10}, LoadBalancer: &LoadBalancerSpec{Port: 8443, Address: "127.0.0.1"},
-				Strategy: Strategy{RedBlack: &RedBlack{Keep: &keep}}, Checks: []Test{{HTTP: &HTTPTest{Path: "/healthz"}}},
+				Strategy: Strategy{RedBlack: &RedBlack{Keep: &keep}}, Checks: []Check{{HTTP: &HTTPTest{Path: "/healthz"}}},
 			},
 		},
 	}

@@ -48,12 +48,12 @@ func (b *bench) newApp(name string, tested bool) (*app, error) {
 				Size:         slipway.Size{Min: 3, Desired: 3, Max: 3},
 				LoadBalancer: &slipway.LoadBalancerSpec{Port: port},
 				Strategy:     slipway.Strategy{RedBlack: &slipway.RedBlack{Watch: slipway.Duration(500 * time.Millisecond)}},
-				Checks:       []slipway.Test{{HTTP: &slipway.HTTPTest{Path: "/"}}},
+				Checks:       []slipway.Check{{HTTP: &slipway.HTTPTest{Path: "/"}}},
 			},
 		},
 	}
 	if tested {
-		spec.Image.Tests = []slipway.Test{{HTTP: &slipway.HTTPTest{Path: "/"}}}
+		spec.Image.Tests = []slipway.Check{{HTTP: &slipway.HTTPTest{Path: "/"}}}
 	}
 	a.manifest, err = daemon.WriteContext(a.dir, spec, nil)
 	if err != nil {
