@@ -132,7 +132,7 @@ func TestSpecValidate(t *testing.T) {
 		"environments.prod.config.a b":             prod(func(e *Environment) { e.Config = map[string]string{"a b": ""} }),
 		"environments.prod.limits.cpu":             prod(func(e *Environment) { e.Limits.CPU = math.NaN() }),
 		"environments.prod.limits.memory":          prod(func(e *Environment) { e.Limits.Memory = -1 }),
-		"environments.prod.checks[0]":              prod(func(e *Environment) { e.Checks = []Test{{}} }),
+		"environments.prod.checks[0]":              prod(func(e *Environment) { e.Checks = []Check{{}} }),
 		"environments.prod.healthy":                prod(func(e *Environment) { e.Healthy = -1 }),
 	} {
 		t.Run(place, func(t *testing.T) {

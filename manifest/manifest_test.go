@@ -98,7 +98,7 @@ func TestParse(t *testing.T) {
 			"prod": {
 				Account: "local", Size: slipway.Size{Min: 2, Desired: 3, Max: 10}, Config: map[string]string{"GREETING": "hello"}, Limits: slipway.Limits{CPU: 0.5, Memory: 256},
 				LoadBalancer: &slipway.LoadBalancerSpec{Port: 8443}, Strategy: slipway.Strategy{RedBlack: &slipway.RedBlack{Watch: slipway.Duration(time.Minute), Keep: &keep}},
-				Checks: []slipway.Test{{HTTP: &slipway.HTTPTest{Path: "/healthz"}}},
+				Checks: []slipway.Check{{HTTP: &slipway.HTTPTest{Path: "/healthz"}}},
 			},
 		},
 	}
