@@ -24,7 +24,8 @@ type deploymentRow struct {
 func (s *Store) CreateDeployment(ctx context.Context, d slipway.Deployment) (slipway.Deployment, error) {
 	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		stored, err := s.deployment(ctx, tx, d.ID)
-		if slipway.CodeOf(err) != slipway.NotFound {
+		turn := err == nil && stored.State == slipway.DeploymentQueued && d.State != slipway.DeploymentQueued // it has waited, and begins
+		if slipway.CodeOf(err) != slipway.NotFound && !turn {
 			d = stored
 			return err
 		}
@@ -35,19 +36,16 @@ func (s *Store) CreateDeployment(ctx context.Context, d slipway.Deployment) (sli
 		if err != nil {
 			return err
 		}
-		if d.Target == "" {
-			n, err := nextGroup(ctx, tx, d.Cluster)
-			if err != nil {
+		if d.State != slipway.DeploymentQueued && d.Target == "" {
+			if err := nameGroups(ctx, tx, &d); err != nil {
 				return err
 			}
-			d.Target = d.Cluster.GroupName(n)
 		}
 		row, err := newDeploymentRow(d)
 		if err != nil {
 			return err
 		}
-		_, err = tx.NewInsert().Model(row).Exec(ctx)
-		return err
+		return upsert(ctx, tx, row, "id")
 	})
 	if err != nil {
 		return slipway.Deployment{}, s.explain("store a new deployment", err)
@@ -93,9 +91,27 @@ func newDeploymentRow(d slipway.Deployment) (*deploymentRow, error) {
 	}, nil
 }
 
-// nextGroup takes the cluster's next server group number. The cluster's row stays locked until tx ends. Conflict if the groups of another
-// cluster have the same names.
-func nextGroup(ctx context.Context, tx bun.Tx, cluster slipway.Cluster) (n int, err error) {
+// nameGroups gives a deployment the names of the server groups that it will make.
+func nameGroups(ctx context.Context, tx bun.Tx, d *slipway.Deployment) error {
+	baseline := d.Environment.Strategy.HasBaseline() && d.Kind != slipway.KindRollback
+	count := 1
+	if baseline {
+		count = 2
+	}
+	n, err := nextGroups(ctx, tx, d.Cluster, count)
+	if err != nil {
+		return err
+	}
+	d.Target = d.Cluster.GroupName(n)
+	if baseline {
+		d.Baseline = d.Cluster.GroupName(n + 1)
+	}
+	return nil
+}
+
+// nextGroups takes the cluster's next server group numbers, so many in a row, and returns the first. The cluster's row stays locked until
+// tx ends. Conflict if the groups of another cluster have the same names.
+func nextGroups(ctx context.Context, tx bun.Tx, cluster slipway.Cluster, count int) (first int, err error) {
 	var other slipway.Cluster
 	err = tx.NewRaw(`SELECT application, environment FROM clusters WHERE application || '-' || environment = ? AND application <> ?`,
 		cluster.String(), cluster.Application).Scan(ctx, &other.Application, &other.Environment)
@@ -105,8 +121,9 @@ func nextGroup(ctx context.Context, tx bun.Tx, cluster slipway.Cluster) (n int, 
 	if !errors.Is(err, sql.ErrNoRows) {
 		return 0, err
 	}
-	err = tx.NewRaw(`INSERT INTO clusters (application, environment, last_group) VALUES (?, ?, 1)
-		ON CONFLICT (application, environment) DO UPDATE SET last_group = clusters.last_group + 1 RETURNING last_group`,
-		cluster.Application, cluster.Environment).Scan(ctx, &n)
-	return n, err
+	var last int
+	err = tx.NewRaw(`INSERT INTO clusters (application, environment, last_group) VALUES (?, ?, ?)
+		ON CONFLICT (application, environment) DO UPDATE SET last_group = clusters.last_group + excluded.last_group RETURNING last_group`,
+		cluster.Application, cluster.Environment, count).Scan(ctx, &last)
+	return last - count + 1, err
 }
