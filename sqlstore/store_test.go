@@ -135,6 +135,27 @@ func TestOldEventsGo(t *testing.T) {
 	}
 }
 
+func TestOldSamplesGo(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "slipway.db"))
+	now := time.Unix(0, 0).UTC()
+	put := func(deployment string, at time.Time) {
+		t.Helper()
+		if err := s.PutSamples(t.Context(), deployment, []slipway.Sample{{Time: at, Group: "a-e-v001"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("d-1", now)
+	put("d-1", now.Add(time.Hour))
+	put("d-2", now.Add(keptSamples))
+	if all, err := s.Samples(t.Context(), "d-1", time.Time{}, time.Time{}); err != nil || len(all) != 2 {
+		t.Errorf("%+v, %v, want both", all, err)
+	}
+	put("d-2", now.Add(keptSamples+1))
+	if left, err := s.Samples(t.Context(), "d-1", time.Time{}, time.Time{}); err != nil || len(left) != 1 || !left[0].Time.Equal(now.Add(time.Hour)) {
+		t.Errorf("%+v, %v, want the later one", left, err)
+	}
+}
+
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to mount a small file system")

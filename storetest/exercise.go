@@ -35,6 +35,12 @@ func Exercise(t *testing.T, open func(t *testing.T) slipway.Store) {
 		{"server group numbers grow and are never used twice", groupNumbers},
 		{"the same deployment is created once", sameDeployment},
 		{"fifty deployments of one cluster at once get fifty groups", concurrentDeployments},
+		{"a canary gets two names in a row", baselines},
+		{"what is queued has no names before its turn", queue},
+		{"fifty whose turn comes at once get a hundred names", concurrentTurns},
+		{"a restriction is there once, and is lifted", restrictions},
+		{"fifty vetoes of one image at once are one", concurrentRestrictions},
+		{"samples are bounded by time, and replaced", samples},
 		{"events are filtered and resumed", events},
 		{"events are strictly ordered, and gap-free to a reader beside fifty writers", concurrentEvents},
 	} {
@@ -123,6 +129,12 @@ func roundTrips(t *testing.T, s slipway.Store) {
 	c := slipway.Channel{Application: "shop", Name: "stable", Image: digest(1), Moved: at(2), By: "ann"}
 	same(t, c)(s.MoveChannel(ctx, move("stable", 1, at(2))))
 	same(t, c)(s.Channel(ctx, "shop", "stable"))
+	must(t, s.PutRelease(ctx, release(1, "prod")))
+	same(t, release(1, "prod"))(s.Release(ctx, "r-1"))
+	same(t, restriction(1, slipway.RestrictionVeto, prod))(s.PutRestriction(ctx, restriction(1, slipway.RestrictionVeto, prod)))
+	same(t, []slipway.Restriction{restriction(1, slipway.RestrictionVeto, prod)})(s.Restrictions(ctx))
+	must(t, s.PutSamples(ctx, "d-1", []slipway.Sample{sample("shop-prod-v001", 1)}))
+	same(t, []slipway.Sample{sample("shop-prod-v001", 1)})(s.Samples(ctx, "d-1", time.Time{}, time.Time{}))
 	must(t, s.PutRoute(ctx, route(prod)))
 	same(t, route(prod))(s.Route(ctx, prod))
 	e, err := s.AppendEvent(ctx, slipway.Event{Time: at(1), Kind: slipway.BakeStarted, Message: "m", Bake: "b-1", Data: json.RawMessage(`{"id":"b-1"}`)})
@@ -143,6 +155,8 @@ func notFound(t *testing.T, s slipway.Store) {
 		"old channel": func(n string) error { return s.DeleteChannel(ctx, "shop", n) },
 		"old image":   func(n string) error { return s.DeleteImage(ctx, slipway.Digest(n), at(0)) },
 		"revoked":     func(n string) error { _, err := s.RevokeImage(ctx, slipway.Digest(n), nil); return err },
+		"release":     func(n string) error { _, err := s.Release(ctx, n); return err },
+		"restriction": func(n string) error { _, err := s.DeleteRestriction(ctx, n); return err },
 		"route": func(n string) error {
 			_, err := s.Route(ctx, slipway.Cluster{Application: n, Environment: "e"})
 			return err
@@ -159,6 +173,8 @@ func notFound(t *testing.T, s slipway.Store) {
 	empty(t)(s.Executions(ctx, "nobody", 1))
 	empty(t)(s.Channels(ctx, "nobody"))
 	empty(t)(s.Deployments(ctx, prod, 1))
+	empty(t)(s.Releases(ctx, "nobody", 1))
+	empty(t)(s.Restrictions(ctx))
 	empty(t)(s.Routes(ctx))
 	empty(t)(s.Events(ctx, slipway.EventFilter{}, 1))
 }
@@ -196,6 +212,12 @@ func replaces(t *testing.T, s slipway.Store) {
 	must(t, s.PutDeployment(ctx, d))
 	same(t, []slipway.Deployment{d})(s.Deployments(ctx, prod, 0))
 
+	l := release(1, "prod")
+	must(t, s.PutRelease(ctx, l))
+	l.State, l.Finished = slipway.ReleaseSucceeded, at(2)
+	must(t, s.PutRelease(ctx, l))
+	same(t, []slipway.Release{l})(s.Releases(ctx, "prod", 0))
+
 	r := route(prod)
 	must(t, s.PutRoute(ctx, r))
 	r.Groups = nil
@@ -213,6 +235,7 @@ func lists(t *testing.T, s slipway.Store) {
 		must(t, s.PutBake(ctx, bake(n, c.Application)))
 		must(t, s.PutExecution(ctx, execution(n, c.Application)))
 		must(t, s.PutDeployment(ctx, deployment(n, c)))
+		must(t, s.PutRelease(ctx, release(n, c.Environment)))
 		must(t, s.PutRoute(ctx, route(c)))
 	}
 	same(t, []slipway.Spec{spec("blog"), spec("shop")})(s.Applications(ctx))
@@ -227,6 +250,9 @@ func lists(t *testing.T, s slipway.Store) {
 
 	same(t, []slipway.Execution{execution(3, "shop"), execution(1, "shop")})(s.Executions(ctx, "shop", 2))
 	same(t, []slipway.Execution{execution(3, "shop"), execution(2, "blog"), execution(1, "shop"), execution(0, "shop")})(s.Executions(ctx, "", 0))
+
+	same(t, []slipway.Release{release(3, "prod"), release(2, "prod")})(s.Releases(ctx, "prod", 2))
+	same(t, []slipway.Release{release(3, "prod"), release(2, "prod"), release(1, "dev"), release(0, "prod")})(s.Releases(ctx, "", 0))
 
 	same(t, []slipway.Deployment{deployment(3, prod), deployment(0, prod)})(s.Deployments(ctx, prod, 0))
 	same(t, []slipway.Deployment{deployment(3, prod)})(s.Deployments(ctx, prod, 1))
