@@ -14,7 +14,7 @@ type ImageDiff struct {
 	Layers       []LayerDiff   `json:"layers"`       // all of both: those removed first, then the new image's from the lowest
 	Packages     []PackageDiff `json:"packages"`     // by name and architecture
 	Files        []FileDiff    `json:"files"`        // by path
-	Service      []Change      `json:"service"`      // what the machine runs, and how
+	Service      []Change      `json:"service"`      // what the machine runs, and how, and whether that is irreversible
 	Environments []Change      `json:"environments"` // of the slipway.yaml each was baked from, as far as it is known of both
 }
 

@@ -119,13 +119,14 @@ func (s Step) place() string {
 // Image registers the image of layers in the store. The same request and layers give the same digest.
 func (b *Baker) Image(ctx context.Context, req *slipway.BakeRequest, layers []slipway.LayerInfo) (slipway.Image, error) {
 	img := slipway.Image{
-		Application: req.Spec.Application,
-		Version:     req.Version,
-		State:       slipway.ImageUntested,
-		From:        req.Spec.Image.From,
-		Layers:      layers,
-		Service:     req.Spec.Image.Service,
-		Created:     time.Now().UTC(),
+		Application:  req.Spec.Application,
+		Version:      req.Version,
+		State:        slipway.ImageUntested,
+		From:         req.Spec.Image.From,
+		Layers:       layers,
+		Service:      req.Spec.Image.Service,
+		Irreversible: req.Spec.Image.Irreversible,
+		Created:      time.Now().UTC(),
 	}
 	if len(req.Spec.Image.Tests) == 0 {
 		img.State = slipway.ImageReady

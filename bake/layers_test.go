@@ -222,6 +222,7 @@ func TestKey(t *testing.T) {
 		{"its mode", func(r *slipway.BakeRequest) { r.Context[0].Mode = 0o755 }, false},
 		{"application", func(r *slipway.BakeRequest) { r.Spec.Application = "other" }, false},
 		{"service", func(r *slipway.BakeRequest) { r.Spec.Image.Service.Port = 80 }, false},
+		{"irreversible", func(r *slipway.BakeRequest) { r.Spec.Image.Irreversible = true }, false},
 		{"layers", func(r *slipway.BakeRequest) { r.Spec.Image.Layers[0].Copy.Owner = "1:1" }, false},
 	} {
 		if got := make(c.change); (got == first) != c.same {
@@ -248,6 +249,10 @@ func TestImage(t *testing.T) {
 	}
 	if first.Digest != second.Digest {
 		t.Errorf("got digests %s and %s, want the same", first.Digest, second.Digest)
+	}
+	req.Spec.Image.Irreversible = true
+	if third, err := b.Image(t.Context(), req, layers); err != nil || !third.Irreversible || third.Digest == first.Digest {
+		t.Errorf("an irreversible image became %+v, %v: want it to say so, and another digest than %s", third, err, first.Digest)
 	}
 	if first.Version != "1" || second.Version != "2" || len(first.Layers) != 1 {
 		t.Errorf("got %+v and %+v", first, second)

@@ -28,10 +28,11 @@ const maxManifest = 16 << 20
 
 // config is the config blob of an image: what of [slipway.Image] its layers do not say and its digest covers.
 type config struct {
-	Application string          `json:"application"`
-	From        string          `json:"from"`
-	Service     slipway.Service `json:"service"`
-	Layers      []configLayer   `json:"layers"`
+	Application  string          `json:"application"`
+	From         string          `json:"from"`
+	Service      slipway.Service `json:"service"`
+	Irreversible bool            `json:"irreversible,omitempty"`
+	Layers       []configLayer   `json:"layers"`
 }
 
 type configLayer struct {
@@ -41,10 +42,10 @@ type configLayer struct {
 }
 
 // WriteImage stores the config and manifest of an image whose layers are stored, lists it in the layout's index, and returns
-// its digest. The digest depends on the application, base, layers and service alone. Writing an image again is a no-op.
+// its digest. The digest depends on the application, base, layers, service and irreversibility alone. Writing an image again is a no-op.
 // NotFound if a layer is not stored.
 func (s *Store) WriteImage(ctx context.Context, image slipway.Image) (slipway.Digest, error) {
-	c := config{Application: image.Application, From: image.From, Service: image.Service, Layers: []configLayer{}}
+	c := config{Application: image.Application, From: image.From, Service: image.Service, Irreversible: image.Irreversible, Layers: []configLayer{}}
 	layers := []specs.Descriptor{}
 	for _, l := range image.Layers {
 		if err := l.Digest.Validate(); err != nil {
@@ -79,7 +80,7 @@ func (s *Store) WriteImage(ctx context.Context, image slipway.Image) (slipway.Di
 	return slipway.Digest(desc.Digest), s.list(desc)
 }
 
-// ReadImage returns what the digest covers: application, base, layers and service. NotFound if the image is not stored, Corrupt
+// ReadImage returns what the digest covers: application, base, layers, service and irreversibility. NotFound if the image is not stored, Corrupt
 // if its manifest or config is not what was stored, Invalid if the blob is no machine image. It does not look at the layers.
 func (s *Store) ReadImage(ctx context.Context, d slipway.Digest) (slipway.Image, error) {
 	var m specs.Manifest
@@ -96,7 +97,7 @@ func (s *Store) ReadImage(ctx context.Context, d slipway.Digest) (slipway.Image,
 	if len(c.Layers) != len(m.Layers) {
 		return slipway.Image{}, slipway.Errorf(slipway.Invalid, "cannot use %s: it has %d layers and describes %d", d, len(m.Layers), len(c.Layers))
 	}
-	image := slipway.Image{Digest: d, Application: c.Application, From: c.From, Service: c.Service}
+	image := slipway.Image{Digest: d, Application: c.Application, From: c.From, Service: c.Service, Irreversible: c.Irreversible}
 	for i, l := range m.Layers {
 		if err := slipway.Digest(l.Digest).Validate(); err != nil {
 			return slipway.Image{}, err

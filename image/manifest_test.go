@@ -64,6 +64,13 @@ func TestImage(t *testing.T) {
 		t.Errorf("index.json is %s", text)
 	}
 
+	// What is irreversible is another image.
+	again.Irreversible = true
+	one, err := other.WriteImage(t.Context(), again)
+	if got, readErr := other.ReadImage(t.Context(), one); err != nil || readErr != nil || one == d || !got.Irreversible {
+		t.Errorf("an irreversible image is %+v, %v, %v, want it to say so, and another digest than %s", got, err, readErr, d)
+	}
+
 	damage(t, s.BlobPath(d), 20)
 	if _, err := s.ReadImage(t.Context(), d); slipway.CodeOf(err) != slipway.Corrupt {
 		t.Errorf("ReadImage of a damaged manifest = %v, want Corrupt", err)

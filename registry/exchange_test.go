@@ -80,7 +80,7 @@ func (h *host) bake(application, version string, layers ...slipway.LayerInfo) sl
 	h.t.Helper()
 	img := slipway.Image{
 		Application: application, Version: version, State: slipway.ImageReady, From: "scratch", Layers: layers,
-		Service: slipway.Service{Command: []string{"/bin/" + application}}, Created: time.Now().UTC(),
+		Service: slipway.Service{Command: []string{"/bin/" + application}}, Irreversible: true, Created: time.Now().UTC(),
 	}
 	var err error
 	if img.Digest, err = h.images.WriteImage(h.t.Context(), img); err != nil {
@@ -140,7 +140,7 @@ func TestPushAndPull(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got.Digest != img.Digest || got.Application != "hello" || got.Version != "1.0" || got.State != slipway.ImageUntested ||
-				!slices.Equal(got.Layers, img.Layers) || got.Service.Command[0] != "/bin/hello" {
+				!slices.Equal(got.Layers, img.Layers) || got.Service.Command[0] != "/bin/hello" || !got.Irreversible {
 				t.Errorf("got %+v, want %+v, untested", got, img)
 			}
 			if last := there.last(); last.Blobs != 6 || last.There != 0 || last.Bytes != last.BytesTotal {

@@ -136,7 +136,7 @@ func (t *taking) acceptable(img slipway.Image, application string) error {
 	if application != "" && img.Application != application {
 		return slipway.Errorf(slipway.Conflict, "cannot pull %s for %s: it is an image of %s", t.doing.what, application, said(img.Application))
 	}
-	spec := slipway.Spec{Application: img.Application, Image: slipway.ImageSpec{From: img.From, Service: img.Service}}
+	spec := slipway.Spec{Application: img.Application, Image: slipway.ImageSpec{From: img.From, Service: img.Service, Irreversible: img.Irreversible}}
 	if err := spec.Validate(); err != nil {
 		return slipway.Errorf(slipway.Invalid, "cannot pull %s: what it says of itself cannot be: %s", t.doing.what, said(err.Error()))
 	}

@@ -18,7 +18,7 @@ func Images(ctx context.Context, blobs slipway.Blobs, older, newer slipway.Image
 	d := slipway.ImageDiff{
 		Old: side(older), New: side(newer), Layers: layers(older, newer),
 		Packages: []slipway.PackageDiff{}, Files: []slipway.FileDiff{},
-		Service: changes(older.Service, newer.Service),
+		Service: changes(runs(older), runs(newer)),
 	}
 	var err error
 	if d.Environments, err = environments(ctx, blobs, older, newer); err != nil {
@@ -73,6 +73,14 @@ func Layers(ctx context.Context, blobs slipway.Blobs, older, newer slipway.Diges
 		lines = append(lines, f.String())
 	}
 	return lines, nil
+}
+
+// runs is what the machine does, all that an image's service shows in a diff.
+func runs(i slipway.Image) any {
+	return struct {
+		slipway.Service
+		Irreversible bool `json:"irreversible,omitempty"`
+	}{i.Service, i.Irreversible}
 }
 
 func side(i slipway.Image) slipway.DiffSide {

@@ -245,7 +245,8 @@ func TestLayersServiceAndEnvironments(t *testing.T) {
 	}
 	newer := slipway.Image{
 		Application: "hello", Version: "v2", Digest: slipway.DigestOf([]byte("2")), Layers: []slipway.LayerInfo{base, two, three}, Request: request(3, "hi"),
-		Service: slipway.Service{Command: []string{"/two", "-x"}, Port: 80, User: "www", Env: map[string]string{"A": "1", "C": ""}, Drain: slipway.Duration(time.Minute)},
+		Service:      slipway.Service{Command: []string{"/two", "-x"}, Port: 80, User: "www", Env: map[string]string{"A": "1", "C": ""}, Drain: slipway.Duration(time.Minute)},
+		Irreversible: true,
 	}
 	d := b.compare(t, older, newer)
 	wants(t, "layers", []slipway.LayerDiff{
@@ -261,6 +262,7 @@ func TestLayersServiceAndEnvironments(t *testing.T) {
 		{Input: "env.B", Old: "2"},
 		{Input: "env.C"},
 		{Input: "health.http", Old: "/"},
+		{Input: "irreversible", New: "true"},
 		{Input: "user", New: "www"},
 	}, d.Service)
 	wants(t, "environments", []slipway.Change{{Input: "prod.size.desired", Old: "2", New: "3"}}, d.Environments)
