@@ -92,7 +92,9 @@ type Undo struct {
 	Group string   `json:"group,omitempty"`
 	Image Digest   `json:"image,omitempty"` // of a group that is to be destroyed: one of the same name and another image is not ours
 	Size  Size     `json:"size,omitzero"`   // to go back to
-	Route *Route   `json:"route,omitempty"`
+	// Broken says that what had the traffic could not serve it when the deployment began: going back does not wait until it can.
+	Broken bool   `json:"broken,omitempty"`
+	Route  *Route `json:"route,omitempty"`
 }
 
 // UndoKind says what takes the change back.

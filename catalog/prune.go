@@ -135,7 +135,7 @@ func (c *Catalog) rollbacks(ctx context.Context, s *scene, note func(slipway.Dig
 			continue
 		}
 		known[g.Cluster] = true
-		d, err := deploy.PlanRollback(ctx, c.Store, c.Provider, slipway.RollbackRequest{Cluster: g.Cluster})
+		d, err := deploy.PlanRollback(ctx, c.Store, c.Provider, slipway.RollbackRequest{Cluster: g.Cluster, Override: true, Reason: "to know which image is needed"})
 		switch slipway.CodeOf(err) {
 		case "":
 			note(d.Image, "%s would be rolled back to it", g.Cluster)

@@ -3,11 +3,9 @@ package deploy
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
-	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/check"
@@ -16,8 +14,8 @@ import (
 // recovery is how long a group that serves again may take until enough of its machines are healthy.
 const recovery = 30 * time.Second
 
-// CreateTarget makes the target group, or adopts what an earlier try left of it.
-func (a *Activities) CreateTarget(ctx context.Context, d slipway.Deployment) error {
+// CreateTarget makes the target group of that size, or adopts what an earlier try left of it.
+func (a *Activities) CreateTarget(ctx context.Context, d slipway.Deployment, size slipway.Size) error {
 	if err := a.step(ctx, d); err != nil {
 		return err
 	}
@@ -27,33 +25,82 @@ func (a *Activities) CreateTarget(ctx context.Context, d slipway.Deployment) err
 	}
 	return a.Provider.EnsureServerGroup(ctx, slipway.ServerGroupSpec{
 		Name: d.Target, Cluster: d.Cluster, Image: d.Image, Service: image.Service,
-		Config: d.Environment.Config, Size: d.Environment.Size, Limits: d.Environment.Limits,
+		Config: d.Environment.Config, Size: size, Limits: d.Environment.Limits,
 	})
 }
 
-// StartTarget brings a kept group of workers back to its size.
-func (a *Activities) StartTarget(ctx context.Context, d slipway.Deployment) error {
+// GrowTarget gives the target that size, which is bigger than it was.
+func (a *Activities) GrowTarget(ctx context.Context, d slipway.Deployment, size slipway.Size) error {
 	if err := a.step(ctx, d); err != nil {
 		return err
 	}
-	return a.Provider.ResizeServerGroup(ctx, d.Target, d.Environment.Size)
+	return a.Provider.ResizeServerGroup(ctx, d.Target, size)
 }
 
-// AwaitHealthy returns when all of the target is healthy: Failed as soon as a machine of a new group is lost, DeadlinePast at d.Deadline.
-func (a *Activities) AwaitHealthy(ctx context.Context, d slipway.Deployment) error {
+// CreateBaseline makes a group of so many machines that is like the source in all else, or gives the one there is as many.
+func (a *Activities) CreateBaseline(ctx context.Context, d slipway.Deployment, machines int) error {
 	if err := a.step(ctx, d); err != nil {
 		return err
 	}
-	if d.Kind == slipway.KindRollback && d.Clone == "" { // what its machines went through in an earlier life does not matter
-		_, err := check.Recovered(ctx, a.Provider, d.Target, d.Environment.Size.Desired, d.Deadline)
+	source, err := a.Provider.ServerGroup(ctx, d.Source)
+	if err != nil {
 		return err
 	}
-	_, err := check.Group(ctx, a.Provider, d.Target, d.Deadline)
-	return err
+	spec := source.ServerGroupSpec
+	spec.Name, spec.Size = d.Baseline, slipway.Size{Min: 0, Desired: machines, Max: max(machines, source.Size.Max)}
+	if err := a.Provider.EnsureServerGroup(ctx, spec); err != nil {
+		return err
+	}
+	return a.Provider.ResizeServerGroup(ctx, d.Baseline, spec.Size)
 }
 
-// SmokeCheck runs every check on every machine of the target, machine by machine side by side.
-func (a *Activities) SmokeCheck(ctx context.Context, d slipway.Deployment) error {
+// ShrinkSource takes machines from the source until it has so many. It verifies in the same step that the target is healthy, and that what
+// serves without them is enough.
+func (a *Activities) ShrinkSource(ctx context.Context, d slipway.Deployment, machines int) error {
+	if err := a.step(ctx, d); err != nil {
+		return err
+	}
+	source, err := a.Provider.ServerGroup(ctx, d.Source)
+	if err != nil {
+		return err
+	}
+	surplus := source.Size.Desired - machines
+	if surplus <= 0 {
+		return nil // an earlier try did it
+	}
+	if d.Weight > 0 { // before that the target need not be there
+		if err := a.verify(ctx, d.Target); err != nil {
+			return err
+		}
+	}
+	if err := a.guard(ctx, d, d.Source, surplus); err != nil {
+		return err
+	}
+	return a.Provider.ResizeServerGroup(ctx, d.Source, slipway.Size{Min: min(source.Size.Min, machines), Desired: machines, Max: max(source.Size.Max, 1)})
+}
+
+// ReplaceFailed terminates the target's machines that are not healthy, so that the provider replaces them, and returns what the target is like then.
+func (a *Activities) ReplaceFailed(ctx context.Context, d slipway.Deployment) (Baseline, error) {
+	a.tell(ctx, d)
+	group, err := a.Provider.ServerGroup(ctx, d.Target)
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return Baseline{}, nil
+	}
+	if err != nil {
+		return Baseline{}, err
+	}
+	for _, instance := range group.Instances {
+		if instance.State != slipway.InstanceHealthy && instance.State != slipway.InstanceStopping {
+			if err := a.Provider.Terminate(ctx, instance.ID); err != nil {
+				return Baseline{}, err
+			}
+		}
+	}
+	return a.baseline(ctx, d)
+}
+
+// RunCommand runs a command in one machine of the target. It fails unless the command ends as it is expected to.
+func (a *Activities) RunCommand(ctx context.Context, d slipway.Deployment, command slipway.CommandTest) error {
 	if err := a.step(ctx, d); err != nil {
 		return err
 	}
@@ -61,74 +108,123 @@ func (a *Activities) SmokeCheck(ctx context.Context, d slipway.Deployment) error
 	if err != nil {
 		return err
 	}
-	runner := check.Runner{Provider: a.Provider}
-	var g errgroup.Group
-	for _, instance := range group.Instances {
-		g.Go(func() error {
-			for result := range runner.All(ctx, instance, group.Service, d.Environment.Checks) {
-				if !result.Passed {
-					return slipway.Errorf(slipway.Failed, "check %s failed on machine %s of %s: %s", result.Name, instance.ID, group.Name, result.Detail)
-				}
-			}
-			return nil
-		})
+	i := slices.IndexFunc(group.Instances, func(i slipway.Instance) bool { return i.State == slipway.InstanceHealthy })
+	if i < 0 {
+		return slipway.Errorf(slipway.Failed, "no machine of %s is healthy", d.Target)
 	}
-	return g.Wait()
+	result := check.Runner{Provider: a.Provider}.Run(ctx, group.Instances[i], group.Service, slipway.Test{Command: &command})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !result.Passed {
+		return slipway.Errorf(slipway.Failed, "%s failed in machine %s: %s", result.Name, group.Instances[i].ID, result.Detail)
+	}
+	return nil
 }
 
-// RetireOthers keeps that many of the cluster's other groups, disabled, and destroys the rest. Those that a rollback would go to are kept
-// first. The target is verified before every single one.
-func (a *Activities) RetireOthers(ctx context.Context, d slipway.Deployment, keep int) error {
+// Retirement says what becomes of the cluster's other groups.
+type Retirement struct {
+	Keep    []string
+	Resize  []string // of Keep: workers, which are only disabled if they do not run
+	Destroy []Retiree
+}
+
+// Retiree is a group that is to be destroyed.
+type Retiree struct {
+	Name  string
+	Drain time.Duration
+}
+
+// PlanRetirement decides which of the cluster's other groups are kept: those that a rollback would go to first.
+func (a *Activities) PlanRetirement(ctx context.Context, d slipway.Deployment, keep int) (Retirement, error) {
+	var plan Retirement
 	records, err := readHistory(ctx, a.Store, d.Cluster)
 	if err != nil {
-		return err
+		return plan, err
 	}
 	others, err := a.others(ctx, d, records)
 	if err != nil {
-		return err
+		return plan, err
 	}
-	if len(others) == 0 {
-		return a.leave(ctx, d.Cluster)
+	for i, group := range others {
+		if i >= keep {
+			plan.Destroy = append(plan.Destroy, Retiree{group.Name, group.Service.Drain.Or(defaultDrain)})
+			continue
+		}
+		plan.Keep = append(plan.Keep, group.Name)
+		if made, ok := records.maker(group.Name); (!ok || made.Environment.LoadBalancer == nil) && group.Size != (slipway.Size{}) {
+			plan.Resize = append(plan.Resize, group.Name) // out of the route is disabled enough for others, for their machines to be there at once
+		}
 	}
-	keep = min(keep, len(others))
-	d.Step = retirement(others[:keep], others[keep:])
+	return plan, nil
+}
+
+// RetireGroup destroys another group, once the target is verified once more and serves enough without it.
+func (a *Activities) RetireGroup(ctx context.Context, d slipway.Deployment, group string) error {
 	if err := a.step(ctx, d); err != nil {
 		return err
 	}
-	if err := a.leave(ctx, d.Cluster, others[keep:]...); err != nil {
+	if err := a.withdraw(ctx, d.Cluster, group); err != nil {
 		return err
 	}
-	for _, group := range others[:keep] {
-		if made, ok := records.maker(group.Name); ok && made.Environment.LoadBalancer != nil || group.Size == (slipway.Size{}) {
-			continue // out of the route is disabled enough, for its machines to be there at once
-		}
-		if err := a.verify(ctx, d.Target); err != nil {
+	if err := a.spare(ctx, d, group); err != nil {
+		return err
+	}
+	return a.Provider.DestroyServerGroup(ctx, group)
+}
+
+// KeepGroups takes the groups that are kept out of the route, and stops workers.
+func (a *Activities) KeepGroups(ctx context.Context, d slipway.Deployment, plan Retirement) error {
+	if err := a.step(ctx, d); err != nil {
+		return err
+	}
+	for _, group := range plan.Resize {
+		if err := a.spare(ctx, d, group); err != nil {
 			return err
 		}
-		if err := a.Provider.ResizeServerGroup(ctx, group.Name, slipway.Size{}); err != nil {
+		if err := a.Provider.ResizeServerGroup(ctx, group, slipway.Size{}); err != nil {
 			return err
 		}
 	}
-	for _, group := range others[keep:] {
-		if err := a.verify(ctx, d.Target); err != nil {
-			return err
-		}
-		if err := a.Provider.DestroyServerGroup(ctx, group.Name); err != nil {
+	for _, group := range plan.Keep {
+		if err := a.withdraw(ctx, d.Cluster, group); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// DisableGroup takes an UndoDisableGroup back.
-func (a *Activities) DisableGroup(ctx context.Context, d slipway.Deployment, undo slipway.Undo) error {
+// spare returns an error unless the target alone is enough.
+func (a *Activities) spare(ctx context.Context, d slipway.Deployment, group string) error {
+	if err := a.verify(ctx, d.Target); err != nil {
+		return err
+	}
+	return a.guard(ctx, d, group, -1)
+}
+
+// RestoreSize takes an UndoResizeGroup back.
+func (a *Activities) RestoreSize(ctx context.Context, d slipway.Deployment, undo slipway.Undo) error {
 	a.tell(ctx, d)
-	err := a.Provider.ResizeServerGroup(ctx, undo.Group, slipway.Size{})
+	err := a.Provider.ResizeServerGroup(ctx, undo.Group, undo.Size)
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return nil // somebody removed it: growing it is no way to serve
+	}
 	persist(&err)
 	return err
 }
 
-// DestroyGroup takes an UndoDestroyGroup back. Refused while the group is in the cluster's route.
+// DisableGroup takes an UndoDisableGroup back.
+func (a *Activities) DisableGroup(ctx context.Context, d slipway.Deployment, undo slipway.Undo) error {
+	a.tell(ctx, d)
+	err := a.Provider.ResizeServerGroup(ctx, undo.Group, slipway.Size{})
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return nil
+	}
+	persist(&err)
+	return err
+}
+
+// DestroyGroup takes an UndoDestroyGroup back. Refused while the group has traffic.
 func (a *Activities) DestroyGroup(ctx context.Context, d slipway.Deployment, undo slipway.Undo) (err error) {
 	defer persist(&err)
 	a.tell(ctx, d)
@@ -141,15 +237,15 @@ func (a *Activities) DestroyGroup(ctx context.Context, d slipway.Deployment, und
 	}
 	group, err := a.Provider.ServerGroup(ctx, undo.Group)
 	if slipway.CodeOf(err) == slipway.NotFound {
-		return nil
+		return a.withdraw(ctx, d.Cluster, undo.Group)
 	}
 	if err != nil {
 		return err
 	}
-	if group.Cluster != d.Cluster || group.Image != d.Image {
+	if group.Cluster != d.Cluster || group.Image != undo.Image {
 		return nil // another's of the same name, for which ours was never made
 	}
-	if err := a.leave(ctx, d.Cluster, group); err != nil {
+	if err := a.withdraw(ctx, d.Cluster, undo.Group); err != nil {
 		return err
 	}
 	return a.Provider.DestroyServerGroup(ctx, undo.Group)
@@ -193,21 +289,24 @@ func (a *Activities) others(ctx context.Context, d slipway.Deployment, records h
 	return groups, nil
 }
 
-func retirement(kept, destroyed []slipway.ServerGroup) string {
-	var parts []string
-	if len(kept) > 0 {
-		parts = append(parts, "keeping "+names(kept)+" disabled")
+// lost returns a Failed error, with the last lines of its log, if a machine that was there at base is not, or not healthy.
+func (a *Activities) lost(ctx context.Context, group slipway.ServerGroup, base Baseline) error {
+	for _, id := range base.Instances {
+		i := slices.IndexFunc(group.Instances, func(i slipway.Instance) bool { return i.ID == id })
+		if i >= 0 && group.Instances[i].State == slipway.InstanceHealthy {
+			continue
+		}
+		now := "is gone"
+		if i >= 0 {
+			now = fmt.Sprintf("is %s", group.Instances[i].State)
+			if reason := group.Instances[i].Reason; reason != "" {
+				now += " (" + reason + ")"
+			}
+		}
+		return slipway.Errorf(slipway.Failed, "machine %s of %s %s under traffic%s", id, group.Name, now, check.Tail(ctx, a.Provider, id))
 	}
-	if len(destroyed) > 0 {
-		parts = append(parts, "destroying "+names(destroyed))
+	if group.Replaced > base.Replaced {
+		return slipway.Errorf(slipway.Failed, "a machine of %s was replaced under traffic", group.Name)
 	}
-	return strings.Join(parts, ", ")
-}
-
-func names(groups []slipway.ServerGroup) string {
-	var list []string
-	for _, g := range groups {
-		list = append(list, g.Name)
-	}
-	return strings.Join(list, ", ")
+	return nil
 }

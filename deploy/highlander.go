@@ -4,19 +4,10 @@ import "go.temporal.io/sdk/workflow"
 
 // highlander gives all traffic to the new group and destroys every other. There can be only one.
 func highlander(ctx workflow.Context, r *rollout) error {
-	if err := r.create(ctx); err != nil {
+	if err := r.create(ctx, r.d.Environment.Size.Desired); err != nil { // healthy and checked
 		return err
 	}
-	if err := r.awaitHealthy(ctx); err != nil {
-		return err
-	}
-	if err := r.smokeCheck(ctx); err != nil {
-		return err
-	}
-	if err := r.shift(ctx); err != nil { // the source stands by
-		return err
-	}
-	if err := r.prove(ctx); err != nil {
+	if err := r.takeOver(ctx); err != nil { // proved; the source stands by
 		return err
 	}
 	if err := r.watch(ctx); err != nil {

@@ -1,7 +1,9 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -48,14 +50,19 @@ func (h history) lineage(group string) []string {
 	return line
 }
 
-// last returns the target of the last deployment that succeeded.
+// last returns the target of the last deployment that succeeded and had its target serve.
 func (h history) last() string {
 	for _, d := range h {
-		if d.State == slipway.DeploymentSucceeded {
+		if d.State == slipway.DeploymentSucceeded && took(d) {
 			return d.Target
 		}
 	}
 	return ""
+}
+
+// took reports whether the deployment, if it succeeds, has its target take over.
+func took(d slipway.Deployment) bool {
+	return d.Target != "" && (d.Kind == slipway.KindRollback || d.Environment.Strategy.Name() != slipway.StrategyNone)
 }
 
 // Serving returns the group that serves the cluster, "" if none does.
@@ -83,12 +90,18 @@ func serving(ctx context.Context, store slipway.Store, cluster slipway.Cluster) 
 	return h.last(), decided, err
 }
 
-// active returns the group with the traffic, "" if none has it.
+// active returns the group with the traffic, the one with most of it if there are several, "" if none has it.
 func active(route slipway.Route) string {
+	name, most := "", 0
 	for _, g := range route.Groups {
-		if g.Mode == slipway.Active {
-			return g.Group
+		if weight := cmp.Or(g.Weight, 100); g.Mode == slipway.Active && weight > most {
+			name, most = g.Group, weight
 		}
 	}
-	return ""
+	return name
+}
+
+// serves reports whether the route gives the group traffic.
+func serves(route slipway.Route, group string) bool {
+	return slices.ContainsFunc(route.Groups, func(g slipway.GroupRoute) bool { return g.Group == group && g.Mode == slipway.Active })
 }

@@ -2,17 +2,21 @@ package deploy
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/restrict"
 )
 
 // PlanDeploy returns the deployment that req asks for, to be given an ID and started. NotFound if the image or the
-// environment is unknown, Refused if the image is not ready or revoked, Conflict as [Nameable].
+// environment is unknown, Refused if the image is not ready, revoked or vetoed, or if a freeze or a pin forbids it and is not overridden,
+// Conflict as [Nameable].
 func PlanDeploy(ctx context.Context, store slipway.Store, req slipway.DeployRequest) (slipway.Deployment, error) {
-	d := slipway.Deployment{Kind: slipway.KindDeploy, Cluster: req.Cluster}
+	d := slipway.Deployment{Kind: slipway.KindDeploy, Cluster: req.Cluster, Hotfix: req.Hotfix, Reason: req.Reason, By: req.By}
 	if err := Nameable(ctx, store, req.Cluster); err != nil {
 		return d, err
 	}
@@ -27,12 +31,43 @@ func PlanDeploy(ctx context.Context, store slipway.Store, req slipway.DeployRequ
 	if err != nil {
 		return d, err
 	}
+	if req.Strategy != nil {
+		environment.Strategy = *req.Strategy
+		if err := environment.Validate(); err != nil {
+			return d, err
+		}
+	}
+	if req.OnConflict != "" {
+		environment.Policy.OnConflict = req.OnConflict
+	}
 	if environment.LoadBalancer != nil && image.Service.Port == 0 {
 		return d, slipway.Errorf(slipway.Invalid, "cannot deploy %s to %s: it is behind a load balancer and the service of image %s has no port",
 			req.Cluster.Application, req.Cluster.Environment, image.Digest.Short())
 	}
-	d.Image, d.Environment = image.Digest, withDefaults(environment)
-	return d, nil
+	d.Image, d.Environment, d.Irreversible = image.Digest, withDefaults(environment), image.Irreversible
+	return d, admitted(ctx, store, &d, req.Override, req.Force)
+}
+
+// admitted returns a Refused error if something forbids the deployment, unless it is to be overridden, which is noted in d.
+func admitted(ctx context.Context, store slipway.Store, d *slipway.Deployment, override, force bool) error {
+	if (override || force || d.Hotfix) && d.Reason == "" {
+		return slipway.Errorf(slipway.Invalid, "cannot %s: to override, to force and to jump the queue want a reason", What(*d)).At("reason")
+	}
+	if force {
+		d.Forced = d.Reason
+	}
+	if override {
+		all, err := store.Restrictions(ctx)
+		if err != nil {
+			return err
+		}
+		for _, r := range restrict.Forbids(all, restrict.Subject{Cluster: d.Cluster, Image: d.Image, Kind: d.Kind}, time.Now()) {
+			if r.Kind != slipway.RestrictionVeto {
+				d.Override = append(d.Override, fmt.Sprintf("%s %s (%s): %s", r.Kind, r.ID, r.Reason, d.Reason))
+			}
+		}
+	}
+	return Admit(ctx, store, *d, time.Now())
 }
 
 // Nameable returns a Conflict if another cluster has the names that this one's load balancer and server groups would have, as "a-b"
@@ -135,7 +170,9 @@ func PlanRollback(ctx context.Context, store slipway.Store, provider slipway.Pro
 	if err != nil {
 		return slipway.Deployment{}, err
 	}
-	d := slipway.Deployment{Kind: slipway.KindRollback, Cluster: cluster, Image: was.Image, Environment: was.Environment, Source: now}
+	d := slipway.Deployment{
+		Kind: slipway.KindRollback, Cluster: cluster, Image: was.Image, Environment: was.Environment, Source: now, Reason: req.Reason, By: req.By,
+	}
 	if err := deployable(image, What(d)); err != nil {
 		return slipway.Deployment{}, err
 	}
@@ -148,13 +185,13 @@ func PlanRollback(ctx context.Context, store slipway.Store, provider slipway.Pro
 	default:
 		d.Clone = destination
 	}
-	return d, nil
+	return d, admitted(ctx, store, &d, req.Override, req.Force)
 }
 
 // ran returns the group that served the image last, "" if none did.
 func (h history) ran(image slipway.Digest) string {
 	for _, d := range h {
-		if d.State == slipway.DeploymentSucceeded && d.Image == image {
+		if d.State == slipway.DeploymentSucceeded && d.Image == image && took(d) {
 			return d.Target
 		}
 	}

@@ -8,31 +8,23 @@ import "go.temporal.io/sdk/workflow"
 func rollback(ctx workflow.Context, r *rollout, kept bool) error {
 	switch {
 	case !kept:
-		if err := r.create(ctx); err != nil {
-			return err
-		}
-		if err := r.awaitHealthy(ctx); err != nil {
-			return err
-		}
-		if err := r.smokeCheck(ctx); err != nil {
+		if err := r.create(ctx, r.d.Environment.Size.Desired); err != nil {
 			return err
 		}
 	case r.worker():
 		if err := r.start(ctx); err != nil {
 			return err
 		}
-		if err := r.awaitHealthy(ctx); err != nil {
-			return err
-		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	if err := r.shift(ctx); err != nil { // the source stands by
+	if err := r.gate(ctx); err != nil {
 		return err
 	}
-	if err := r.prove(ctx); err != nil {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	r.settling = true
+	if err := r.takeOver(ctx); err != nil { // the source stands by
 		return err
 	}
 	if err := r.settle(ctx); err != nil {

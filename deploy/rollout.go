@@ -3,6 +3,7 @@ package deploy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -11,20 +12,38 @@ import (
 	"github.com/slipway-sh/slipway/deploy/durable"
 )
 
-// How long one try of a step may take, beyond the time it is to wait.
+// How long one try of a step may take. No step waits inside of a try for longer than Activities.Patience.
 const (
 	briefly = 30 * time.Second
 	slowly  = 5 * time.Minute
-	// draining bounds what waits for requests under way and for machines to stop, each of which may take all of a service's drain.
-	draining = 2*slipway.MaxDrain + slowly
+	// stopping bounds what waits for machines to stop, each of which may take all of a service's drain.
+	stopping = slipway.MaxDrain + slowly
 )
 
-// rollout is a deployment being carried out: its record as of now, and what its steps hand on. Its methods are the steps,
-// of which strategies are put together.
+// rollout is a deployment being carried out: its record as of now, what its steps hand on, and what it has been told. Its methods are
+// the steps, of which strategies are put together.
 type rollout struct {
-	d        slipway.Deployment
-	before   *slipway.Route // the route when the deployment began; nil if there was none
-	baseline Baseline       // the target when it got its traffic
+	d       slipway.Deployment
+	begun   Begun                // what there was when it began
+	split   []slipway.GroupRoute // who has the traffic now
+	base    Baseline             // the target when it got traffic first
+	since   time.Time            // when that was
+	sampled Sampled              // what the load balancer had counted when it was last noted for an analysis
+	size    int                  // machines of the target
+	left    int                  // machines of the source
+
+	tallies  map[string]Tally // of the checks, by phase and place
+	forgiven int              // machines of the target that were lost before a person said to try again
+
+	queue      []Waiter
+	promoted   bool             // no more waiting
+	retried    bool             // a person said to try again
+	asking     bool             // it waits for an approval
+	answer     *slipway.Command // to that
+	committed  bool             // the release that it is part of lets it settle
+	superseded string           // by this deployment
+	settling   bool             // it takes no commands any more
+	ending     bool             // nor does it hold
 }
 
 // acts names the activities for the workflow; it is never called.
@@ -33,117 +52,173 @@ var acts *Activities
 // record stores the deployment with the exact group that serves now.
 func (r *rollout) record(ctx workflow.Context) error {
 	r.d.State, r.d.Undo = slipway.DeploymentRunning, []slipway.Undo{}
-	var begun Begun
-	err := r.do(ctx, "recording what serves now", briefly, &begun, acts.RecordSource)
+	err := r.do(ctx, "recording what serves now", briefly, &r.begun, acts.RecordSource)
 	if err == nil {
-		r.d, r.before = begun.Deployment, begun.Route
+		r.d, r.left = r.begun.Deployment, r.begun.SourceSize.Desired
+		r.begun.Deployment = slipway.Deployment{} // it is r.d from here on
 	}
 	return err
 }
 
-// create makes the target group.
-func (r *rollout) create(ctx workflow.Context) error {
-	r.d.Deadline = r.d.Started.Add(r.d.Environment.Healthy.Or(defaultHealthy))
-	r.owe(slipway.Undo{Kind: slipway.UndoDestroyGroup, Group: r.d.Target})
-	return r.do(ctx, fmt.Sprintf("creating %s with %s", r.d.Target, machines(r.d.Environment.Size.Desired)), slowly, nil, acts.CreateTarget)
+// create makes the target group with so many machines, and waits until they are healthy and checked.
+func (r *rollout) create(ctx workflow.Context, machines int) error {
+	r.owe(slipway.Undo{Kind: slipway.UndoDestroyGroup, Group: r.d.Target, Image: r.d.Image})
+	r.size = machines
+	r.allow(ctx, r.d.Environment.Healthy.Or(defaultHealthy))
+	step := fmt.Sprintf("creating %s with %s", r.d.Target, counted(machines))
+	if err := r.do(ctx, step, slowly, nil, acts.CreateTarget, r.sized(machines)); err != nil {
+		return err
+	}
+	return r.ready(ctx)
+}
+
+// grow gives the target so many machines, and waits until they are healthy and checked.
+func (r *rollout) grow(ctx workflow.Context, machines int) error {
+	if r.size == 0 {
+		return r.create(ctx, machines)
+	}
+	if machines <= r.size {
+		return nil
+	}
+	r.size = machines
+	r.allow(ctx, r.d.Environment.Healthy.Or(defaultHealthy))
+	if err := r.do(ctx, fmt.Sprintf("growing %s to %s", r.d.Target, counted(machines)), slowly, nil, acts.GrowTarget, r.sized(machines)); err != nil {
+		return err
+	}
+	return r.ready(ctx)
 }
 
 // start brings a kept group of workers, which is at size zero, back to its size.
 func (r *rollout) start(ctx workflow.Context) error {
-	r.d.Deadline = r.d.Started.Add(r.d.Environment.Healthy.Or(defaultHealthy))
+	r.size = r.d.Environment.Size.Desired
+	r.allow(ctx, r.d.Environment.Healthy.Or(defaultHealthy))
 	r.owe(slipway.Undo{Kind: slipway.UndoDisableGroup, Group: r.d.Target})
-	return r.do(ctx, fmt.Sprintf("starting %s of %s again", machines(r.d.Environment.Size.Desired), r.d.Target), slowly, nil, acts.StartTarget)
-}
-
-// awaitHealthy waits until all of the target is healthy, for as long as the deployment's deadline allows.
-func (r *rollout) awaitHealthy(ctx workflow.Context) error {
-	within := r.d.Environment.Healthy.Or(defaultHealthy) + briefly
-	return r.do(ctx, fmt.Sprintf("waiting until %s is healthy", r.d.Target), within, nil, acts.AwaitHealthy)
-}
-
-// smokeCheck runs the environment's checks on every machine of the target, before it gets traffic.
-func (r *rollout) smokeCheck(ctx workflow.Context) error {
-	r.d.Deadline = time.Time{}
-	if len(r.d.Environment.Checks) == 0 {
-		return nil
+	step := fmt.Sprintf("starting %s of %s again", counted(r.size), r.d.Target)
+	if err := r.do(ctx, step, slowly, nil, acts.GrowTarget, r.d.Environment.Size); err != nil {
+		return err
 	}
-	return r.do(ctx, fmt.Sprintf("checking every machine of %s", r.d.Target), slowly, nil, acts.SmokeCheck)
+	return r.awaitHealthy(ctx, r.d.Target, r.size)
 }
 
-// shift gives all traffic to the target, which is verified once more, and lets the source stand by.
-func (r *rollout) shift(ctx workflow.Context) error {
+// ready waits until the target, and the baseline beside it, are healthy and the target passed the checks that come before traffic.
+func (r *rollout) ready(ctx workflow.Context) error {
+	if err := r.awaitHealthy(ctx, r.d.Target, r.size); err != nil {
+		return err
+	}
+	return r.checkBefore(ctx)
+}
+
+// give gives the target a share of the traffic, in percent, and the source, and the baseline if there is one, the rest. Whoever
+// gets traffic is verified in the same step.
+func (r *rollout) give(ctx workflow.Context, percent, baseline int) error {
+	split := []slipway.GroupRoute{{Group: r.d.Target, Mode: slipway.Active, Weight: percent}}
+	if baseline > 0 {
+		split = append(split, slipway.GroupRoute{Group: r.d.Baseline, Mode: slipway.Active, Weight: baseline})
+	}
+	if rest := 100 - percent - baseline; rest > 0 {
+		split = append(split, slipway.GroupRoute{Group: r.d.Source, Mode: slipway.Active, Weight: rest})
+	} else if r.standsBy() {
+		split = append(split, slipway.GroupRoute{Group: r.d.Source, Mode: slipway.Standby, Weight: 100})
+	}
+	r.d.Weight = percent
+	return r.shift(ctx, fmt.Sprintf("giving %s %d %% of the traffic", r.d.Target, percent), split)
+}
+
+// takeOver gives all traffic to the target, which is verified once more, and lets the source stand by.
+func (r *rollout) takeOver(ctx workflow.Context) error {
+	split := []slipway.GroupRoute{{Group: r.d.Target, Mode: slipway.Active, Weight: 100}}
+	if r.standsBy() {
+		split = append(split, slipway.GroupRoute{Group: r.d.Source, Mode: slipway.Standby, Weight: 100})
+	}
+	r.d.Weight = 100
+	step := fmt.Sprintf("shifting traffic to %s", r.d.Target)
+	if r.worker() {
+		step = fmt.Sprintf("verifying that %s is healthy now", r.d.Target)
+	}
+	if err := r.shift(ctx, step, split); err != nil {
+		return err
+	}
+	return r.proveAll(ctx)
+}
+
+// shift makes the load balancer follow the split.
+func (r *rollout) shift(ctx workflow.Context, step string, split []slipway.GroupRoute) error {
 	r.d.Deadline = time.Time{}
-	step := fmt.Sprintf("verifying that %s is healthy now", r.d.Target)
-	if !r.worker() {
+	if !r.worker() && !r.owes(slipway.UndoRestoreRoute) {
 		before := closed(r.d.Cluster)
-		if r.before != nil {
-			before = *r.before
+		if r.begun.Route != nil {
+			before = *r.begun.Route
 		}
-		r.owe(slipway.Undo{Kind: slipway.UndoRestoreRoute, Group: r.d.Source, Route: &before})
-		step = fmt.Sprintf("shifting traffic to %s", r.d.Target)
+		r.owe(slipway.Undo{Kind: slipway.UndoRestoreRoute, Group: r.d.Source, Route: &before, Broken: r.begun.SourceHealthy == 0})
 	}
-	return r.do(ctx, step, briefly, &r.baseline, acts.ShiftTraffic)
+	var base Baseline
+	if err := r.do(ctx, step, briefly, &base, acts.ShiftTraffic, split); err != nil {
+		return err
+	}
+	r.split = split
+	if r.since.IsZero() {
+		r.base, r.since = base, base.Time
+	}
+	r.base.Instances, r.base.Replaced = base.Instances, base.Replaced
+	return nil
 }
 
-// prove waits until the data plane shows that all traffic is on the target.
-func (r *rollout) prove(ctx workflow.Context) error {
-	if r.worker() {
+// shrink takes machines from the source until it has so many, as far as the guard allows.
+func (r *rollout) shrink(ctx workflow.Context, machines int) error {
+	if machines >= r.left {
 		return nil
 	}
-	return r.do(ctx, fmt.Sprintf("proving that traffic is on %s", r.d.Target), briefly, &r.d.Shifted, acts.ProveTraffic)
-}
-
-// watch fails as soon as the target does anything wrong under full traffic.
-func (r *rollout) watch(ctx workflow.Context) error {
-	long := r.d.Environment.Strategy.Watch()
-	from := r.d.Shifted
-	if r.worker() {
-		from = r.baseline.Time
+	if !r.owes(slipway.UndoResizeGroup) {
+		r.owe(slipway.Undo{Kind: slipway.UndoResizeGroup, Group: r.d.Source, Size: r.begun.SourceSize})
 	}
-	r.d.Deadline = from.Add(long)
-	return r.do(ctx, fmt.Sprintf("watching %s for %s", r.d.Target, long), long+briefly, nil, acts.WatchTarget, r.baseline)
+	if err := r.do(ctx, fmt.Sprintf("shrinking %s to %s", r.d.Source, counted(machines)), slowly, nil, acts.ShrinkSource, machines); err != nil {
+		return err
+	}
+	r.left = machines
+	return nil
 }
 
 // settle verifies the target once more, takes every other group out of the route and empties the ledger: from then on the
-// deployment is not undone any more.
+// deployment is not undone any more. One that is part of a release waits for the others first.
 func (r *rollout) settle(ctx workflow.Context) error {
-	r.d.Deadline = time.Time{}
-	err := r.do(ctx, fmt.Sprintf("settling on %s", r.d.Target), briefly, nil, acts.SettleTarget)
-	if err == nil {
-		r.d.Undo = []slipway.Undo{}
+	if err := r.awaitRelease(ctx); err != nil {
+		return err
 	}
-	return err
+	r.d.Deadline = time.Time{}
+	if err := r.gate(ctx); err != nil {
+		return err
+	}
+	r.settling = true
+	err := r.do(ctx, fmt.Sprintf("settling on %s", r.d.Target), briefly, nil, acts.SettleTarget)
+	if err != nil {
+		r.settling = false
+		return err
+	}
+	r.d.Undo = []slipway.Undo{}
+	return nil
 }
 
 // retire keeps that many disabled groups and destroys the rest. What it cannot destroy is no reason to call the deployment
 // failed: the activity says so in an event, and the next deployment tries again.
 func (r *rollout) retire(ctx workflow.Context, keep int) {
+	r.ending = true // it cannot be held any more
 	settled, _ := workflow.NewDisconnectedContext(ctx)
-	if err := r.do(settled, "retiring other groups", draining, nil, acts.RetireOthers, keep); err != nil {
+	var plan Retirement
+	err := r.do(settled, "retiring other groups", briefly, &plan, acts.PlanRetirement, keep)
+	if err == nil && len(plan.Keep) > 0 {
+		err = r.do(settled, "keeping "+strings.Join(plan.Keep, ", ")+" disabled", briefly, nil, acts.KeepGroups, plan)
+	}
+	for _, group := range plan.Destroy {
+		if err != nil {
+			break
+		}
+		if err = r.drain(settled, group.Name, group.Drain); err == nil {
+			err = r.do(settled, "destroying "+group.Name, stopping, nil, acts.RetireGroup, group.Name)
+		}
+	}
+	if err != nil {
 		_ = r.do(settled, "leaving other groups for later: "+durable.Error(err).Message, briefly, nil, acts.Note)
 	}
-}
-
-// undo takes back what the ledger lists, newest change first, and returns nil once it is empty.
-func (r *rollout) undo(ctx workflow.Context) error {
-	r.d.Deadline = time.Time{}
-	for len(r.d.Undo) > 0 {
-		last := r.d.Undo[len(r.d.Undo)-1]
-		var err error
-		switch last.Kind {
-		case slipway.UndoRestoreRoute:
-			err = r.do(ctx, "giving traffic back to "+orNothing(last.Group), slowly, nil, acts.RestoreRoute, last)
-		case slipway.UndoDisableGroup:
-			err = r.do(ctx, "stopping "+last.Group+" again", slowly, nil, acts.DisableGroup, last)
-		case slipway.UndoDestroyGroup:
-			err = r.do(ctx, "destroying "+last.Group, draining, nil, acts.DestroyGroup, last)
-		}
-		if err != nil {
-			return err
-		}
-		r.d.Undo = r.d.Undo[:len(r.d.Undo)-1]
-	}
-	return nil
 }
 
 // finish stores the final record. It is tried until it works: a deployment that is over never looks as if it went on.
@@ -152,17 +227,46 @@ func (r *rollout) finish(ctx workflow.Context) error {
 	return workflow.ExecuteActivity(durable.Tries(ctx, briefly, 0), acts.FinishDeployment, r.d).Get(ctx, &r.d)
 }
 
-// owe adds to the ledger. The activity that makes the change stores the ledger first.
-func (r *rollout) owe(u slipway.Undo) { r.d.Undo = append(slices.Clone(r.d.Undo), u) }
+// do executes an activity, which takes the deployment as of now as its first argument. It waits while the deployment is paused; what
+// fails is tried again if it is held and a person says so.
+func (r *rollout) do(ctx workflow.Context, step string, within time.Duration, result any, activity any, args ...any) error {
+	for {
+		if err := r.gate(ctx); err != nil {
+			return err
+		}
+		r.d.Step = step
+		err := workflow.ExecuteActivity(durable.Step(ctx, within), activity, append([]any{r.d}, args...)...).Get(ctx, result)
+		if err == nil || !r.hold(ctx, err) {
+			return err
+		}
+	}
+}
+
+// allow sets the deadline of what comes.
+func (r *rollout) allow(ctx workflow.Context, long time.Duration) {
+	r.d.Deadline = workflow.Now(ctx).Add(long)
+}
+
+// flag notes what went on without proof.
+func (r *rollout) flag(text string) {
+	if !slices.Contains(r.d.Flags, text) {
+		r.d.Flags = append(slices.Clone(r.d.Flags), text)
+	}
+}
+
+// sized returns the environment's size with so many machines now.
+func (r *rollout) sized(machines int) slipway.Size {
+	size := r.d.Environment.Size
+	return slipway.Size{Min: min(size.Min, machines), Desired: machines, Max: max(size.Max, machines)}
+}
+
+// standsBy reports whether the source had the traffic and can have it back.
+func (r *rollout) standsBy() bool {
+	return r.d.Source != "" && r.begun.Route != nil && serves(*r.begun.Route, r.d.Source)
+}
 
 // worker reports whether the cluster has no traffic to shift.
 func (r *rollout) worker() bool { return r.d.Environment.LoadBalancer == nil }
-
-// do executes an activity, which takes the deployment as of now as its first argument.
-func (r *rollout) do(ctx workflow.Context, step string, within time.Duration, result any, activity any, args ...any) error {
-	r.d.Step = step
-	return workflow.ExecuteActivity(durable.Step(ctx, within), activity, append([]any{r.d}, args...)...).Get(ctx, result)
-}
 
 func orNothing(group string) string {
 	if group == "" {
@@ -171,7 +275,7 @@ func orNothing(group string) string {
 	return group
 }
 
-func machines(n int) string {
+func counted(n int) string {
 	if n == 1 {
 		return "1 machine"
 	}

@@ -52,54 +52,133 @@ func ChildOptions(d slipway.Deployment) workflow.ChildWorkflowOptions {
 	}
 }
 
-// Register adds the workflow and its activities to slipwayd's worker, which must run with durable.WorkerOptions.
+// Register adds the workflows and their activities to slipwayd's worker, which must run with durable.WorkerOptions.
 func Register(r worker.Registry, a *Activities) {
 	r.RegisterWorkflowWithOptions(Workflow, workflow.RegisterOptions{Name: WorkflowName})
+	r.RegisterWorkflowWithOptions(Queue, workflow.RegisterOptions{Name: QueueName})
 	r.RegisterActivity(a)
 }
 
 // Workflow carries d out and returns it in its final state. A deployment that fails is no failure of the workflow. Cancelling the
-// workflow is aborting the deployment.
-func Workflow(ctx workflow.Context, d slipway.Deployment) (slipway.Deployment, error) {
-	r := &rollout{d: d}
+// workflow is aborting the deployment. queue are those that wait for it to end.
+func Workflow(ctx workflow.Context, d slipway.Deployment, queue []Waiter) (slipway.Deployment, error) {
+	r := &rollout{d: d, queue: queue}
+	if err := r.listen(ctx); err != nil {
+		return d, err
+	}
 	err := r.run(ctx)
 	// From here on nobody can abort: what was begun is taken back, whatever the person wants.
 	rest, _ := workflow.NewDisconnectedContext(ctx)
-	state := slipway.DeploymentSucceeded
-	switch {
-	case err == nil:
-	case ctx.Err() != nil && temporal.IsCanceledError(err):
-		state, r.d.Error = slipway.DeploymentAborted, slipway.Errorf(slipway.ClosedByAbort, "%s was aborted", What(d))
-	default:
-		state, r.d.Error = slipway.DeploymentRolledBack, durable.Error(err)
-		r.d.Error.Message = "cannot " + What(d) + ": " + r.d.Error.Message
-	}
-	if undone := r.undo(rest); undone != nil {
-		state = slipway.DeploymentNeedsAttention
-		first, rest, more := strings.Cut(r.d.Error.Message, "\n")
-		r.d.Error.Message = first + "; and undoing it failed: " + gist(durable.Error(undone).Message)
-		if more {
-			r.d.Error.Message += "\n" + rest
-		}
-	}
-	r.d.State = state // only now: until it is undone it is under way
-	return r.d, r.finish(rest)
+	r.end(rest, ctx.Err() != nil, err)
+	err = r.finish(rest)
+	r.handOver(rest)
+	return r.d, err
 }
 
-// run picks the way to the target. It returns nil once the deployment is settled.
+// run goes the way to the target. It returns nil once the deployment is settled.
 func (r *rollout) run(ctx workflow.Context) error {
+	if r.d.State == slipway.DeploymentNeedsAttention { // it has failed, and is to be taken back as far as its ledger says
+		return r.repair(ctx)
+	}
 	kept := r.d.Target // set already if this is a rollback to a group that still is there
 	if err := r.record(ctx); err != nil {
 		return err
 	}
-	switch {
-	case r.d.Kind == slipway.KindRollback:
+	if r.d.Kind == slipway.KindRollback {
 		return rollback(ctx, r, kept != "")
-	case r.d.Environment.Strategy.Name() == slipway.StrategyHighlander:
-		return highlander(ctx, r)
-	default:
-		return redBlack(ctx, r)
 	}
+	strategy := r.d.Environment.Strategy
+	switch name := strategy.Name(); {
+	case name == slipway.StrategyNone:
+		return noTraffic(ctx, r)
+	case name == slipway.StrategyHighlander:
+		return highlander(ctx, r)
+	case name == slipway.StrategyRolling && strategy.Rolling.SkipMatched && r.begun.Same:
+		return r.skip()
+	case name == slipway.StrategyRedBlack, r.begun.SourceHealthy == 0: // nothing to move away from step by step
+		return redBlack(ctx, r)
+	case name == slipway.StrategyRollingRedBlack:
+		return rollingRedBlack(ctx, r, *strategy.RollingRedBlack)
+	case name == slipway.StrategyRolling:
+		return rolling(ctx, r, *strategy.Rolling)
+	case name == slipway.StrategyCanary:
+		return canary(ctx, r, *strategy.Canary)
+	default:
+		return custom(ctx, r, *strategy.Custom)
+	}
+}
+
+// end decides what becomes of a deployment whose way ended with err, and takes back what is to be taken back.
+func (r *rollout) end(ctx workflow.Context, cancelled bool, err error) {
+	r.ending, r.d.Paused, r.d.Waiting = true, nil, nil
+	state, doing := slipway.DeploymentSucceeded, What(r.d)
+	switch {
+	case err == nil:
+		r.d.Error = nil
+	case cancelled && (temporal.IsCanceledError(err) || r.d.State == slipway.DeploymentHeld):
+		state, r.d.Error = slipway.DeploymentAborted, slipway.Errorf(slipway.ClosedByAbort, "%s was %s", doing, r.aborted())
+	default:
+		state, r.d.Error = slipway.DeploymentRolledBack, durable.Error(err)
+		r.d.Error.Message = "cannot " + doing + ": " + strings.TrimPrefix(r.d.Error.Message, "cannot "+doing+": ")
+	}
+	if state != slipway.DeploymentSucceeded && len(r.d.Undo) > 0 {
+		if r.irreversible() {
+			r.d.State = slipway.DeploymentNeedsAttention
+			r.lament("it is irreversible, so nothing was undone, and the cluster is frozen until a person has decided")
+			return
+		}
+		r.d.State = slipway.DeploymentUndoing
+		if undone := r.undo(ctx); undone != nil {
+			state = slipway.DeploymentNeedsAttention
+			r.lament("and undoing it failed: " + gist(durable.Error(undone).Message))
+		}
+	}
+	r.d.State = state // only now: until it is undone it is under way
+}
+
+// irreversible reports whether a machine of an image may have run that going back does not undo.
+func (r *rollout) irreversible() bool {
+	for _, u := range r.d.Undo {
+		if u.Kind == slipway.UndoDestroyGroup && u.Group == r.d.Target {
+			return r.d.Irreversible
+		}
+	}
+	return false
+}
+
+// lament adds to the first line of the error.
+func (r *rollout) lament(more string) {
+	first, rest, several := strings.Cut(r.d.Error.Message, "\n")
+	r.d.Error.Message = first + "; " + more
+	if several {
+		r.d.Error.Message += "\n" + rest
+	}
+}
+
+// aborted says how the deployment was ended.
+func (r *rollout) aborted() string {
+	if r.superseded != "" {
+		return "superseded by " + r.superseded
+	}
+	return "aborted"
+}
+
+// repair takes back what an earlier run could not, and ends as that did.
+func (r *rollout) repair(ctx workflow.Context) error {
+	r.d.State = slipway.DeploymentUndoing
+	failed := r.d.Error
+	r.d.Irreversible = false // a person has decided
+	if failed == nil {
+		failed = slipway.Errorf(slipway.Failed, "it failed")
+	}
+	return failed
+}
+
+// skip ends a deployment that has nothing to do: what serves is what was asked for.
+func (r *rollout) skip() error {
+	r.flag("nothing was done: " + r.d.Source + " is of the same image and configuration")
+	r.d.Target, r.d.Undo = "", []slipway.Undo{}
+	return nil
 }
 
 // What returns what d does, to follow "cannot".

@@ -30,6 +30,8 @@ type bed struct {
 	env   slipway.Environment
 	n     int
 	abort string // the call or step at which the deployment is aborted
+	// during, if set, prepares what happens while the next deployment is carried out.
+	during func(env *testsuite.TestWorkflowEnvironment)
 }
 
 func newBed(t *testing.T) *bed {
@@ -75,7 +77,14 @@ func (b *bed) run(d slipway.Deployment) slipway.Deployment {
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{durable.Guard(log), &oneByOne{}}})
 	env.SetTestTimeout(time.Minute)
-	Register(env, &Activities{Store: b.w, Bus: b.w, Provider: provider{world: b.w}, Router: router{world: b.w}, Traffic: b.w, Log: log, Address: "127.0.0.1"})
+	env.SetStartTime(time.Now())
+	Register(env, &Activities{
+		Store: b.w, Bus: b.w, Provider: provider{world: b.w}, Router: router{world: b.w}, Traffic: b.w, Measurer: b.w, Analyst: b.w, Log: log,
+		Address: "127.0.0.1", Now: env.Now, // time is virtual, so there is no patience
+	})
+	if b.during != nil {
+		b.during(env)
+	}
 	if abort := b.abort; abort != "" {
 		inner := b.w.fault
 		b.w.fault = func(call string) (error, error) {
@@ -89,7 +98,7 @@ func (b *bed) run(d slipway.Deployment) slipway.Deployment {
 			return nil, nil
 		}
 	}
-	env.ExecuteWorkflow(WorkflowName, d)
+	env.ExecuteWorkflow(WorkflowName, d, []Waiter{})
 	if err := env.GetWorkflowError(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -196,7 +205,7 @@ func TestDeployment(t *testing.T) {
 		}
 	}
 	smoke := func(b *bed) {
-		b.env.Checks = []slipway.Test{{HTTP: &slipway.HTTPTest{Path: "/", Port: 1}}} // where nothing listens
+		b.env.Checks = []slipway.Check{{HTTP: &slipway.HTTPTest{Path: "/broken"}}}
 	}
 	for _, c := range []struct {
 		name  string
@@ -216,7 +225,7 @@ func TestDeployment(t *testing.T) {
 		{"create's reply is lost", fault(lost("create v2")), succeeded, "create v2 · create v2 · route v2 (v1) · prove v2 · route v2 [v1] · route v2", ""},
 		{"a machine dies while starting", func(b *bed) { b.w.health["hello-prod-v002"] = slipway.InstanceDead }, rolledBack, "create v2 · destroy v2", "boom"},
 		{"never healthy", func(b *bed) { b.w.health["hello-prod-v002"] = slipway.InstanceStarting }, rolledBack, "create v2 · destroy v2", "0 of 3 machines"},
-		{"a smoke check fails", smoke, rolledBack, "create v2 · destroy v2", "check http :1/"},
+		{"a smoke check fails", smoke, rolledBack, "create v2 · destroy v2", "check http /broken"},
 		{"dead just before the shift", dead("step: waiting"), rolledBack, "create v2 · destroy v2", "dead"},
 		{"shift fails", fault(once("route v2 (v1)", broken)), rolledBack, "create v2 · route v2 (v1) · route v1 · destroy v2", "broken"},
 		{"shift's reply is lost", fault(lost("route v2 (v1)")), succeeded, "create v2 · route v2 (v1) · route v2 (v1) · prove v2 · route v2 [v1] · route v2", ""},

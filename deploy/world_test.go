@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/check"
 	"github.com/slipway-sh/slipway/traffic"
 )
 
@@ -30,6 +31,9 @@ type world struct {
 	events      []slipway.Event
 	calls       []string
 	signals     []chan string
+	restricted  []slipway.Restriction
+	samples     []slipway.Sample
+	grades      []slipway.Grade // that comparisons find, one after the other; pass once they are used up
 
 	// fault, if set, is asked at every call, and at every step of a deployment ("step: creating …").
 	fault func(call string) (before, after error)
@@ -176,6 +180,17 @@ func (p provider) ResizeServerGroup(ctx context.Context, n string, s slipway.Siz
 func (p provider) DestroyServerGroup(ctx context.Context, n string) error {
 	return p.world.DestroyServerGroup(ctx, n)
 }
+func (p provider) Terminate(_ context.Context, id string) error {
+	return p.change("terminate "+id, func() error {
+		for _, g := range p.groups {
+			if i := slices.IndexFunc(g.Instances, func(i slipway.Instance) bool { return i.ID == id }); i >= 0 {
+				g.Instances = slices.Delete(g.Instances, i, i+1)
+				p.fill(g)
+			}
+		}
+		return nil
+	})
+}
 func (p provider) Logs(ctx context.Context, id string, lines int, follow bool) (io.ReadCloser, error) {
 	return p.world.Logs(ctx, id, lines, follow)
 }
@@ -207,6 +222,30 @@ func (w *world) Prove(_ context.Context, _ slipway.Cluster, group string, _ time
 	})
 }
 
+func (w *world) ProveSplit(context.Context, slipway.Cluster, time.Duration) (traffic.Proof, error) {
+	return traffic.Proof{}, w.change("prove split", func() error { return nil })
+}
+
+// Measure makes checks pass, unless the path of their HTTP test is /broken.
+func (w *world) Measure(_ context.Context, c slipway.Check, _ check.Subject) slipway.Measurement {
+	m := slipway.Measurement{Check: check.CheckName(c), Outcome: slipway.OutcomePass}
+	if c.HTTP != nil && c.HTTP.Path == "/broken" {
+		m.Outcome, m.Detail = slipway.OutcomeFail, "want status 200, got 500"
+	}
+	return m
+}
+
+// Compare has the verdicts of the world.
+func (w *world) Compare(_ context.Context, _ slipway.Analysis, d slipway.Deployment, control string, _, _ time.Time) (slipway.Verdict, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v := slipway.Verdict{Grade: slipway.GradePass, Score: 100, Canary: d.Target, Control: control}
+	if len(w.grades) > 0 {
+		v.Grade, w.grades = w.grades[0], w.grades[1:]
+	}
+	return v, nil
+}
+
 func (w *world) Drained(context.Context, slipway.Cluster, string) error { return nil }
 
 type router struct {
@@ -222,7 +261,19 @@ func (r router) Pool(context.Context, string) (slipway.PoolStatus, error) {
 		return pool, slipway.Errorf(slipway.NotFound, "no pool")
 	}
 	for _, g := range r.route.Groups {
-		pool.Targets = append(pool.Targets, slipway.TargetStatus{Target: slipway.Target{Group: g.Group}, Up: true, Failed: r.failed[g.Group]})
+		if r.groups[g.Group] == nil {
+			continue
+		}
+		for n, i := range r.groups[g.Group].Instances {
+			if i.State != slipway.InstanceHealthy {
+				continue
+			}
+			target := slipway.TargetStatus{Target: slipway.Target{Instance: i.ID, Group: g.Group, Mode: g.Mode, Weight: 1}, Up: true}
+			if n == 0 {
+				target.Failed = r.failed[g.Group]
+			}
+			pool.Targets = append(pool.Targets, target)
+		}
 	}
 	return pool, nil
 }
@@ -233,16 +284,31 @@ func (w *world) CreateDeployment(_ context.Context, d slipway.Deployment) (slipw
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	highest := 0
-	for _, other := range w.deployments {
+	for i, other := range w.deployments {
 		if other.ID == d.ID {
+			if other.State == slipway.DeploymentQueued && d.State != slipway.DeploymentQueued {
+				w.deployments = slices.Delete(w.deployments, i, i+1)
+				break
+			}
 			return other, nil
 		}
 		if n, ok := slipway.GroupNumber(other.Target); ok {
 			highest = max(highest, n)
 		}
 	}
-	if d.Target == "" {
+	for _, other := range w.deployments {
+		if n, ok := slipway.GroupNumber(other.Target); ok {
+			highest = max(highest, n)
+		}
+		if n, ok := slipway.GroupNumber(other.Baseline); ok {
+			highest = max(highest, n)
+		}
+	}
+	if d.Target == "" && d.State != slipway.DeploymentQueued {
 		d.Target = d.Cluster.GroupName(highest + 1)
+		if d.Kind == slipway.KindDeploy && d.Environment.Strategy.HasBaseline() {
+			d.Baseline = d.Cluster.GroupName(highest + 2)
+		}
 	}
 	w.deployments = slices.Insert(w.deployments, 0, d)
 	return d, nil
@@ -283,6 +349,31 @@ func (w *world) Deployments(_ context.Context, c slipway.Cluster, _ int) ([]slip
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(w.deployments), func(d slipway.Deployment) bool { return d.Cluster != c }), nil
+}
+
+func (w *world) Restrictions(context.Context) ([]slipway.Restriction, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.restricted), nil
+}
+
+func (w *world) PutRestriction(_ context.Context, r slipway.Restriction) (slipway.Restriction, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, o := range w.restricted {
+		if o.Kind == r.Kind && o.Cluster == r.Cluster && o.Image == r.Image {
+			return o, nil
+		}
+	}
+	w.restricted = append(w.restricted, r)
+	return r, nil
+}
+
+func (w *world) PutSamples(_ context.Context, _ string, samples []slipway.Sample) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.samples = append(w.samples, samples...)
+	return nil
 }
 
 func (w *world) Route(context.Context, slipway.Cluster) (slipway.Route, error) {

@@ -20,6 +20,7 @@ type Activities struct{ Parts }
 func Register(r worker.Registry, a *Activities) {
 	r.RegisterWorkflowWithOptions(Bake, workflow.RegisterOptions{Name: bakeWorkflow})
 	r.RegisterWorkflowWithOptions(Ship, workflow.RegisterOptions{Name: shipWorkflow})
+	r.RegisterWorkflowWithOptions(Release, workflow.RegisterOptions{Name: releaseWorkflow})
 	r.RegisterActivity(a)
 }
 
@@ -38,12 +39,9 @@ func (a *Activities) PlanDeployment(ctx context.Context, x slipway.Execution, re
 		return slipway.Deployment{}, err
 	}
 	policy := req.Spec.Environments[environment]
-	d, err := deploy.PlanDeploy(ctx, a.Store, slipway.DeployRequest{
+	d, err := a.plan(ctx, slipway.DeployRequest{
 		Cluster: slipway.Cluster{Application: x.Application, Environment: environment}, Image: string(x.Image), Environment: &policy,
 	})
-	if err == nil {
-		err = deploy.Verified(ctx, a.Verifier, d)
-	}
 	if err != nil {
 		return slipway.Deployment{}, err
 	}

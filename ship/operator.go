@@ -27,6 +27,8 @@ type Temporal interface {
 	GetWorkflow(ctx context.Context, workflowID, runID string) client.WorkflowRun
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	CancelWorkflow(ctx context.Context, workflowID, runID string) error
+	SignalWorkflow(ctx context.Context, workflowID, runID, signal string, arg any) error
+	UpdateWorkflow(ctx context.Context, options client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error)
 }
 
 // Config is what an [Operator] works with.
@@ -108,14 +110,23 @@ func (o *Operator) Deploy(ctx context.Context, req slipway.DeployRequest) (slipw
 	if err := req.Validate(); err != nil {
 		return slipway.Deployment{}, err
 	}
-	d, err := deploy.PlanDeploy(ctx, o.Store, req)
-	if err == nil {
-		err = deploy.Verified(ctx, o.Verifier, d)
-	}
+	d, err := o.plan(ctx, req)
 	if err != nil {
 		return slipway.Deployment{}, err
 	}
 	return o.deploy(ctx, d)
+}
+
+// plan returns the deployment that req asks for, once all that can be said against it has not been said.
+func (p *Parts) plan(ctx context.Context, req slipway.DeployRequest) (slipway.Deployment, error) {
+	d, err := deploy.PlanDeploy(ctx, p.Store, req)
+	if err == nil && p.Queries != nil {
+		err = p.Queries(d.Environment)
+	}
+	if err == nil {
+		err = deploy.Verified(ctx, p.Verifier, d)
+	}
+	return d, err
 }
 
 // Rollback implements [slipway.Operator].
@@ -152,6 +163,9 @@ func (o *Operator) Abort(ctx context.Context, id string) error {
 			return err
 		}
 		workflow, done = deploy.WorkflowID(d.Cluster), d.State.Done()
+		if d.State == slipway.DeploymentQueued {
+			workflow = deploy.QueueID(id)
+		}
 		wish.Application, wish.Environment, wish.Execution, wish.Deployment = d.Cluster.Application, d.Cluster.Environment, d.Execution, id
 	case strings.HasPrefix(id, "x-"):
 		x, err := o.Store.Execution(ctx, id)
@@ -160,8 +174,15 @@ func (o *Operator) Abort(ctx context.Context, id string) error {
 		}
 		workflow, done = id, x.State.Done()
 		wish.Application, wish.Execution = x.Application, id
+	case strings.HasPrefix(id, "r-"):
+		r, err := o.Store.Release(ctx, id)
+		if err != nil {
+			return err
+		}
+		workflow, done = id, r.State.Done()
+		wish.Environment = r.Environment
 	default:
-		return slipway.Errorf(slipway.NotFound, "cannot abort %q: want the ID of a bake (b-…), a deployment (d-…) or an execution (x-…)", id)
+		return slipway.Errorf(slipway.NotFound, "cannot abort %q: want the ID of a bake (b-…), a deployment (d-…), a release (r-…) or an execution (x-…)", id)
 	}
 	if done {
 		return o.discard(ctx, id)
@@ -202,7 +223,7 @@ func (o *Operator) deploy(ctx context.Context, d slipway.Deployment) (slipway.De
 	})
 	var running *underWay
 	if errors.As(err, &running) {
-		return slipway.Deployment{}, occupied(d, running.id)
+		return o.conflict(ctx, d, running.id)
 	}
 	if err != nil {
 		return slipway.Deployment{}, err
@@ -210,6 +231,19 @@ func (o *Operator) deploy(ctx context.Context, d slipway.Deployment) (slipway.De
 	// The workflow stores it too, whichever is first, so that it is stored even if this process ends here. The loser of
 	// two at once has not come this far, and leaves no record.
 	return o.Store.CreateDeployment(ctx, d)
+}
+
+// conflict does with d, which comes while another deployment of its cluster is under way, as its policy says.
+func (o *Operator) conflict(ctx context.Context, d slipway.Deployment, by string) (slipway.Deployment, error) {
+	policy := d.Environment.Policy.OnConflict
+	if d.Kind == slipway.KindRollback || (policy == "" || policy == slipway.ConflictRefuse) && !d.Hotfix {
+		return slipway.Deployment{}, occupied(d, by)
+	}
+	d.State = slipway.DeploymentQueued
+	if _, err := o.Temporal.ExecuteWorkflow(ctx, deploy.QueueOptions(d), deploy.QueueName, d, policy == slipway.ConflictSupersede); err != nil {
+		return slipway.Deployment{}, fmt.Errorf("start workflow %s: %w", deploy.QueueID(d.ID), err)
+	}
+	return recorded(ctx, func() (slipway.Deployment, error) { return o.Store.Deployment(ctx, d.ID) })
 }
 
 // accept checks what can be checked at once, stores the request and returns the bake to be started. known is what the image starts from,

@@ -22,6 +22,7 @@ type Parts struct {
 	Attester Attester
 	Verifier slipway.ImageVerifier
 	Diff     LayerDiff
+	Queries  func(slipway.Environment) error // says what is wrong with the PromQL of an environment; nil: it is not looked at
 	Log      *slog.Logger
 }
 

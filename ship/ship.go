@@ -117,6 +117,13 @@ func (s *shipment) deploy(ctx workflow.Context, request slipway.Digest, environm
 		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}
+		if policy := d.Environment.Policy.OnConflict; policy == slipway.ConflictQueue || policy == slipway.ConflictSupersede {
+			child = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, deploy.QueueChildOptions(d)), deploy.QueueName, d, policy == slipway.ConflictSupersede)
+			if err := child.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
+				return err
+			}
+			break
+		}
 		if err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.Occupied, d).Get(ctx, nil); err != nil {
 			return err
 		}

@@ -16,9 +16,9 @@ const errorType = "slipway"
 // passing lists the codes of failures that may be over when the step is tried again.
 var passing = []slipway.Code{slipway.Unavailable, slipway.Internal}
 
-// encode turns what an activity returned into what Temporal stores: codes and messages survive, and a failure that trying
+// Encode turns what an activity returned into what Temporal stores: codes and messages survive, and a failure that trying
 // again cannot mend is not tried again.
-func encode(err error) error {
+func Encode(err error) error {
 	var app *temporal.ApplicationError
 	if err == nil || errors.As(err, &app) || errors.Is(err, context.Canceled) || temporal.IsCanceledError(err) {
 		return err

@@ -43,7 +43,7 @@ func (g *guarded) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 		return nil, ctx.Err()
 	}
 	g.say(ctx, err)
-	return nil, encode(err)
+	return nil, Encode(err)
 }
 
 // executeBeating executes the activity, and beats the heart until it ends, by a panic too.
