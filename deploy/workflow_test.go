@@ -25,11 +25,13 @@ func imageOf(version string) slipway.Digest { return slipway.DigestOf([]byte(ver
 
 // bed runs deployments one after the other in a world.
 type bed struct {
-	t     *testing.T
-	w     *world
-	env   slipway.Environment
-	n     int
-	abort string // the call or step at which the deployment is aborted
+	t      *testing.T
+	w      *world
+	env    slipway.Environment
+	n      int
+	abort  string // the call or step at which the deployment is aborted
+	again  bool   // the next deployment is of the same image
+	laters []func(env *testsuite.TestWorkflowEnvironment)
 	// during, if set, prepares what happens while the next deployment is carried out.
 	during func(env *testsuite.TestWorkflowEnvironment)
 }
@@ -58,6 +60,11 @@ func (b *bed) deploy(version string) slipway.Deployment {
 	return b.run(d)
 }
 
+// later does something while the next deployment is carried out.
+func (b *bed) later(after time.Duration, f func()) {
+	b.laters = append(b.laters, func(env *testsuite.TestWorkflowEnvironment) { env.RegisterDelayedCallback(f, after) })
+}
+
 func (b *bed) rollback(image string) (slipway.Deployment, error) {
 	b.t.Helper()
 	d, err := PlanRollback(b.t.Context(), b.w, provider{world: b.w}, slipway.RollbackRequest{Cluster: cluster, Image: image})
@@ -84,6 +91,9 @@ func (b *bed) run(d slipway.Deployment) slipway.Deployment {
 	})
 	if b.during != nil {
 		b.during(env)
+	}
+	for _, later := range b.laters {
+		later(env)
 	}
 	if abort := b.abort; abort != "" {
 		inner := b.w.fault

@@ -33,6 +33,7 @@ type world struct {
 	signals     []chan string
 	restricted  []slipway.Restriction
 	samples     []slipway.Sample
+	sizes       bool            // calls tell sizes and weights
 	grades      []slipway.Grade // that comparisons find, one after the other; pass once they are used up
 
 	// fault, if set, is asked at every call, and at every step of a deployment ("step: creating …").
@@ -85,7 +86,11 @@ func short(name string) string {
 // The provider.
 
 func (w *world) EnsureServerGroup(_ context.Context, spec slipway.ServerGroupSpec) error {
-	return w.change("create "+short(spec.Name), func() error {
+	call := "create " + short(spec.Name)
+	if w.sizes {
+		call += fmt.Sprintf(" %d", spec.Size.Desired)
+	}
+	return w.change(call, func() error {
 		if g, ok := w.groups[spec.Name]; ok {
 			if g.Image != spec.Image {
 				return slipway.Errorf(slipway.Conflict, "%s exists", spec.Name)
@@ -204,6 +209,9 @@ func (w *world) SetRoute(_ context.Context, route slipway.Route) error {
 		switch g.Mode {
 		case slipway.Active:
 			text += " " + short(g.Group)
+			if w.sizes && len(route.Groups) > 1 && route.Groups[1].Mode == slipway.Active {
+				text += fmt.Sprintf(":%d", g.Weight)
+			}
 		case slipway.Standby:
 			text += " (" + short(g.Group) + ")"
 		case slipway.Off:
@@ -436,5 +444,14 @@ func (w *world) spoil(group string, state slipway.InstanceState) {
 	defer w.mu.Unlock()
 	if g := w.groups[group]; g != nil && len(g.Instances) > 0 {
 		g.Instances[0].State = state
+	}
+}
+
+// spoilAll makes every machine of a group dead.
+func (w *world) spoilAll(group string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.groups[group].Instances {
+		w.groups[group].Instances[i].State = slipway.InstanceDead
 	}
 }

@@ -51,9 +51,9 @@ func Error(err error) *slipway.Error {
 	}
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) && app.Type() == errorType {
-		var e slipway.Error
-		if app.Details(&e) == nil {
-			return &e
+		var e *slipway.Error // as it was put in: a failure that was never stored has its details as they were
+		if app.Details(&e) == nil && e != nil {
+			return e
 		}
 	}
 	var e *slipway.Error
