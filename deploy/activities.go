@@ -37,11 +37,6 @@ type Measurer interface {
 	Measure(ctx context.Context, c slipway.Check, s check.Subject) slipway.Measurement
 }
 
-// Analyst compares two groups.
-type Analyst interface {
-	Compare(ctx context.Context, spec slipway.Analysis, d slipway.Deployment, control string, from, to time.Time) (slipway.Verdict, error)
-}
-
 // Activities are the steps of a deployment as they touch the world. Each first stores the deployment it is given, whose ledger
 // lists the change it is about to make, and tells of it in an event. Each may be run again at any time. None waits for longer than
 // Patience: what is not there then is looked for again.
@@ -58,11 +53,14 @@ type Activities struct {
 	Address string
 	// Signal signals and cancels workflows; nil where nothing is superseded.
 	Signal Signaller
-	// Patience is how long a look may wait for what it looks for. Zero looks once: for virtual time.
+	// Patience is how long the first look of a step may wait for what it looks for; DefaultPatience is a good one. Zero looks once: for virtual time.
 	Patience time.Duration
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
+
+// DefaultPatience is how long a look waits where time is real.
+const DefaultPatience = time.Minute
 
 // Signaller is what is needed of a Temporal client.
 type Signaller interface {

@@ -121,6 +121,11 @@ func (a *Activities) measure(ctx context.Context, d slipway.Deployment, w Wait, 
 	tally = tally.add(m)
 	seen.Tallies[key] = tally
 	seen.Measured = append(slices.DeleteFunc(seen.Measured, func(o slipway.Measurement) bool { return o.Check == m.Check }), m)
+	if a.Patience > 0 { // whoever looks at the record need not wait for the end of the look
+		if err := a.Store.PutDeployment(ctx, noted(d, seen.Measured)); err != nil {
+			return false, 0, err
+		}
+	}
 	done, err, flag := tally.verdict(c, w.Phase)
 	if flag != "" && !slices.Contains(seen.Flags, flag) {
 		seen.Flags = append(seen.Flags, flag)
@@ -235,6 +240,10 @@ func (a *Activities) AwaitDrained(ctx context.Context, d slipway.Deployment, w W
 	return Look{}, err
 }
 
+// maxDoublings bounds how long a look may take: each may take twice as long as the one before, so that a workflow that waits for weeks does
+// not fill its history, and one that waits for seconds knows at once what was seen.
+const maxDoublings = 5
+
 // await calls see, at once and after every signal of the provider, and when see says, until it is done or fails, or patience is over. late
 // says that the deadline is past.
 func (a *Activities) await(ctx context.Context, d slipway.Deployment, w Wait, see func(late bool) (Look, error)) (Look, error) {
@@ -247,7 +256,7 @@ func (a *Activities) await(ctx context.Context, d slipway.Deployment, w Wait, se
 		defer cancel()
 		signals = a.Provider.Watch(watched) // before the first look, so that no change falls between
 	}
-	end := a.now().Add(a.Patience)
+	end := a.now().Add(a.Patience * time.Duration(1<<min(w.Looks, maxDoublings)))
 	for {
 		now := a.now()
 		look, err := see(!w.Until.IsZero() && !now.Before(w.Until))

@@ -16,6 +16,8 @@ import (
 const (
 	briefly = 30 * time.Second
 	slowly  = 5 * time.Minute
+	// lookWithin bounds one look, of which the longest takes 32 times Activities.Patience.
+	lookWithin = time.Hour
 	// stopping bounds what waits for machines to stop, each of which may take all of a service's drain.
 	stopping = slipway.MaxDrain + slowly
 )

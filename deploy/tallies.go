@@ -79,13 +79,19 @@ func (r *rollout) note(look Look) {
 	for _, flag := range look.Flags {
 		r.flag(flag)
 	}
-	if len(look.Measured) == 0 {
-		return
+	r.d = noted(r.d, look.Measured)
+}
+
+// noted returns the deployment with the last measurement of each check.
+func noted(d slipway.Deployment, measured []slipway.Measurement) slipway.Deployment {
+	if len(measured) == 0 {
+		return d
 	}
-	list := slices.Clone(r.d.Measurements)
-	for _, m := range look.Measured {
+	list := slices.Clone(d.Measurements)
+	for _, m := range measured {
 		list = slices.DeleteFunc(list, func(o slipway.Measurement) bool { return o.Check == m.Check && o.Phase == m.Phase })
 		list = append(list, m)
 	}
-	r.d.Measurements = list[max(0, len(list)-maxMeasurements):]
+	d.Measurements = list[max(0, len(list)-maxMeasurements):]
+	return d
 }

@@ -17,6 +17,7 @@ import (
 // Wait is what an activity that looks is given.
 type Wait struct {
 	First   bool      // it is the first look of this step
+	Looks   int       // that were taken before
 	Until   time.Time // a point in time, after which what is not there is an error, or the waiting is over; zero: never
 	Group   string
 	Want    int              // machines
@@ -224,6 +225,9 @@ func (r *rollout) proved(ctx workflow.Context, w watching) error {
 // await looks until it sees what it waits for, or that cannot come any more.
 func (r *rollout) await(ctx workflow.Context, w waiting) (Look, error) {
 	for first := true; ; first = false {
+		if !first {
+			w.wait.Looks++
+		}
 		if !w.timeless {
 			if err := r.gate(ctx); err != nil {
 				return Look{}, err
@@ -267,7 +271,7 @@ func (r *rollout) look(ctx workflow.Context, w waiting, first bool) (Look, error
 	looking, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	interrupts := r.interrupts(w)
-	future := workflow.ExecuteActivity(durable.Step(looking, slowly), w.look, r.d, w.wait)
+	future := workflow.ExecuteActivity(durable.Step(looking, lookWithin), w.look, r.d, w.wait)
 	if err := workflow.Await(ctx, func() bool { return future.IsReady() || interrupts() }); err == nil && !future.IsReady() {
 		cancel()
 	}
