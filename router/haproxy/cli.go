@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/slipway-sh/slipway"
 )
 
 // cli speaks with HAProxy's master, and through it with the workers.
@@ -126,6 +128,7 @@ type proxyStat struct {
 
 type serverStat struct {
 	address  string
+	latency  time.Duration // mean of the last 1,024 requests, from the connection to the answer's first byte; HTTP only
 	weight   int
 	off      bool // in maintenance
 	up       bool // in service and healthy
@@ -149,6 +152,29 @@ func (c cli) stat(ctx context.Context, w worker, proxy string) (proxyStat, error
 		return proxyStat{}, err
 	}
 	return parseStat(said)
+}
+
+// stickyMap reads a sticky pool's map from a worker.
+func (c cli) stickyMap(ctx context.Context, worker int, pool slipway.Pool) ([]entry, error) {
+	said, err := c.run(ctx, worker, "show map "+mapName(pool))
+	if err != nil {
+		return nil, err
+	}
+	return parseMap(said)
+}
+
+// exchangeMap puts entries in place of a sticky pool's map in one moment: no request sees a part of either.
+func (c cli) exchangeMap(ctx context.Context, worker int, pool slipway.Pool, entries []entry) error {
+	said, err := c.run(ctx, worker, "prepare map "+mapName(pool))
+	if err != nil {
+		return err
+	}
+	version, err := parsePrepared(said)
+	if err != nil {
+		return err
+	}
+	_, err = c.run(ctx, worker, exchanged(pool, version, entries)...)
+	return err
 }
 
 // inMaintenance are the bits of a server's administrative state that mean it is in maintenance, for whatever reason.
@@ -232,6 +258,7 @@ func parseStat(said string) (proxyStat, error) {
 				up:       strings.HasPrefix(status, "UP") || status == "no check",
 				open:     int(number("scur")),
 				requests: number("stot"),
+				latency:  time.Duration(number("rtime")) * time.Millisecond,
 				failed:   broken + number("hrsp_5xx") + number("wretr") + number("wredis"),
 				broken:   broken,
 			}

@@ -132,6 +132,9 @@ func listener(pool slipway.Pool) string {
 		b.WriteString("  option httpchk\n")
 		fmt.Fprintf(&b, "  http-check send meth GET uri '%s' ver HTTP/1.1 hdr Host localhost\n  http-check expect status 200-399\n", path)
 	}
+	if isSticky(pool) {
+		b.WriteString(stickyRules(pool))
+	}
 	fmt.Fprintf(&b, "  use_backend %s:relay if { stopping }\n", pool.LoadBalancer)
 	b.WriteString("  retry-on conn-failure empty-response junk-response\n  http-request disable-l7-retry unless { method GET HEAD OPTIONS }\n")
 	return b.String()
@@ -154,6 +157,9 @@ func (r *Router) writeConfig(ctx context.Context, pools map[string]slipway.Pool,
 	if err != nil {
 		return err
 	}
+	if err := r.writeMaps(pools); err != nil {
+		return noSpace(err)
+	}
 	path := filepath.Join(r.dir, configName)
 	if had, err := os.ReadFile(path); err == nil && bytes.Equal(had, b) {
 		return nil
@@ -164,7 +170,9 @@ func (r *Router) writeConfig(ctx context.Context, pools map[string]slipway.Pool,
 			return noSpace(err)
 		}
 		defer os.Remove(candidate)
-		out, err := exec.CommandContext(ctx, r.program, "-c", "-q", "-f", candidate).CombinedOutput()
+		cmd := exec.CommandContext(ctx, r.program, "-c", "-q", "-f", checkName)
+		cmd.Dir = r.dir
+		out, err := cmd.CombinedOutput()
 		if errors.Is(err, exec.ErrNotFound) {
 			return notInstalled()
 		}
@@ -176,6 +184,29 @@ func (r *Router) writeConfig(ctx context.Context, pools map[string]slipway.Pool,
 		return noSpace(err)
 	}
 	return nil
+}
+
+// writeMaps makes the maps' files hold what sticky pools need. They are written before the configuration that names them; a map
+// that is ahead of it names at most a server that HAProxy does not know, for which its own balancing steps in.
+func (r *Router) writeMaps(pools map[string]slipway.Pool) error {
+	for _, pool := range pools {
+		if !isSticky(pool) {
+			continue
+		}
+		path, b := filepath.Join(r.dir, mapName(pool)), renderMap(stickyMap(pool))
+		if had, err := os.ReadFile(path); err == nil && bytes.Equal(had, b) {
+			continue
+		}
+		if err := renameio.WriteFile(path, b, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropMap removes the file of a map that the configuration does not name any more. A file that stays does no harm.
+func (r *Router) dropMap(pool slipway.Pool) {
+	_ = os.Remove(filepath.Join(r.dir, mapName(pool)))
 }
 
 // unprivileged makes the workers run as Debian's user for HAProxy, if there is one and slipwayd is root.

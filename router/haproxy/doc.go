@@ -11,6 +11,11 @@
 // most one of them is enabled. Standby targets are backup servers: they get requests, retried ones included, the moment no
 // active server is up.
 //
+// A sticky pool keeps each client with one server group while several are active. HAProxy's own ways, a cookie for each server and
+// consistent hashing over servers, know servers only: a client would leave its group whenever a machine of any group comes or goes,
+// and a cookie for a server cannot be given to one that is added at run time. So a map says which clients belong to which
+// group; it is changed over the socket as all else is. Only whether, and by what, a pool is sticky is part of its listener.
+//
 // A pool whose health check has an HTTP path, or that says so, is proxied as HTTP: each request is balanced on its own, and one that a target
 // broke is sent to another target if it is a GET, HEAD or OPTIONS that has not begun to be answered. A request whose connection
 // could not be made goes to another target whatever its method. Every other pool is proxied as TCP: connections are balanced,

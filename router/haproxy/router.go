@@ -151,6 +151,9 @@ func (r *Router) SetPool(ctx context.Context, pool slipway.Pool) error {
 	if had && listenAddress(was) != listenAddress(pool) {
 		r.awaitReleased(ctx, listenAddress(was))
 	}
+	if had && isSticky(was) && !isSticky(pool) {
+		r.dropMap(was)
+	}
 	return r.converge(ctx, pool)
 }
 
@@ -172,6 +175,7 @@ func (r *Router) RemovePool(ctx context.Context, loadBalancer string) error {
 	if err := r.change(ctx, old, pools, true); err != nil {
 		return err
 	}
+	r.dropMap(pool)
 	r.awaitReleased(ctx, listenAddress(pool))
 	return nil
 }
@@ -187,6 +191,7 @@ func (r *Router) Pool(ctx context.Context, loadBalancer string) (slipway.PoolSta
 		return slipway.PoolStatus{}, unavailable(err)
 	}
 	var live []proxyStat
+	var current proxyStat
 	status := slipway.PoolStatus{LoadBalancer: pool.LoadBalancer, Address: pool.Address, Port: pool.Port}
 	for _, w := range procs.workers {
 		stat, err := r.cli.stat(ctx, w, loadBalancer)
@@ -200,6 +205,7 @@ func (r *Router) Pool(ctx context.Context, loadBalancer string) (slipway.PoolSta
 		case !w.old:
 			status.Epoch = strconv.Itoa(w.pid)
 			status.Requests = stat.requests
+			current = stat
 		}
 		live = append(live, stat)
 	}
@@ -208,7 +214,7 @@ func (r *Router) Pool(ctx context.Context, loadBalancer string) (slipway.PoolSta
 	}
 	status.Targets = make([]slipway.TargetStatus, len(pool.Targets))
 	for i, t := range pool.Targets {
-		status.Targets[i] = targetStatus(t, live)
+		status.Targets[i] = targetStatus(t, current, live)
 	}
 	return status, nil
 }
@@ -315,6 +321,9 @@ func checkPool(pool slipway.Pool) (slipway.Pool, error) {
 	}
 	if p := pool.Health.HTTP; p != "" && (p[0] != '/' || strings.ContainsFunc(p, func(c rune) bool { return c <= ' ' || c == 0x7f })) {
 		return pool, slipway.Errorf(slipway.Invalid, "cannot use %q as an HTTP path: want a form such as /healthz", p)
+	}
+	if err := checkSticky(pool.Sticky); err != nil {
+		return pool, err
 	}
 	pool.Targets = slices.Clone(pool.Targets)
 	seen := map[string]bool{}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -27,34 +28,7 @@ type Opener func() (router slipway.Router, closeRouter func())
 // Exercise runs the suite. newRouter is called once for every case and returns the Opener of a data plane of its own, which it
 // cleans up with the test.
 func Exercise(t *testing.T, newRouter func(t *testing.T) Opener) {
-	cases := []struct {
-		name string
-		run  func(t *testing.T, s *suite)
-	}{
-		{"first request after a change goes through", firstRequest},
-		{"shifts under load", shifts},
-		{"weights", weights},
-		{"standby takes over when all active targets die", fallover},
-		{"standby gets nothing while an active target is up", standbyIdle},
-		{"one of several active targets dies", oneDies},
-		{"a request that was sent is not sent again unless it is safe to", noRepeat},
-		{"requests under way finish", drain},
-		{"requests under way on a removed target are cut after the drain time", cut},
-		{"counters", counters},
-		{"counters grow through all modes", modes},
-		{"setting a pool again changes nothing", idempotent},
-		{"a second listener disturbs nobody", secondListener},
-		{"a listener moves", move},
-		{"removal", removal},
-		{"a port in use", portInUse},
-		{"invalid pools", invalid},
-		{"no targets", noTargets},
-		{"survives its control plane", restart},
-		{"tcp", tcp},
-		{"many targets", manyTargets},
-		{"concurrent callers", concurrent},
-	}
-	for _, c := range cases {
+	for _, c := range slices.Concat(cases, stickyCases) {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			t.Cleanup(cancel)
@@ -66,15 +40,53 @@ func Exercise(t *testing.T, newRouter func(t *testing.T) Opener) {
 	}
 }
 
-// FreePort returns a port of 127.0.0.1 that nothing listens on.
+// testCase is one thing that a router must do.
+type testCase struct {
+	name string
+	run  func(t *testing.T, s *suite)
+}
+
+// cases are those of every pool.
+var cases = []testCase{
+	{"first request after a change goes through", firstRequest},
+	{"shifts under load", shifts},
+	{"weights", weights},
+	{"standby takes over when all active targets die", fallover},
+	{"standby gets nothing while an active target is up", standbyIdle},
+	{"one of several active targets dies", oneDies},
+	{"a request that was sent is not sent again unless it is safe to", noRepeat},
+	{"requests under way finish", drain},
+	{"requests under way on a removed target are cut after the drain time", cut},
+	{"counters", counters},
+	{"latency", latency},
+	{"counters grow through all modes", modes},
+	{"setting a pool again changes nothing", idempotent},
+	{"a second listener disturbs nobody", secondListener},
+	{"a listener moves", move},
+	{"removal", removal},
+	{"a port in use", portInUse},
+	{"invalid pools", invalid},
+	{"no targets", noTargets},
+	{"survives its control plane", restart},
+	{"tcp", tcp},
+	{"many targets", manyTargets},
+	{"concurrent callers", concurrent},
+}
+
+// FreePort returns a port of 127.0.0.1 that nothing listens on, and that the kernel gives to no connection by itself: those of the
+// suite's own clients and backends would take it before the router does.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 16384 + rand.IntN(16384) // Linux gives out those from 32768
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 func firstRequest(t *testing.T, s *suite) {
@@ -311,6 +323,43 @@ func counters(t *testing.T, s *suite) {
 	s.until("the failure is counted", func(p slipway.PoolStatus) bool { return p.Targets[0].Failed == 1 && p.Targets[0].Broken == 0 })
 }
 
+func latency(t *testing.T, s *suite) {
+	slow, fast, idle := NewBackend(t, "v1", "i-slow"), NewBackend(t, "v1", "i-fast"), NewBackend(t, "v1", "i-idle")
+	use := func(one *Backend, path string) {
+		t.Helper()
+		targets := in(slipway.Off, slow, fast, idle)
+		for i := range targets {
+			if targets[i].Instance == one.Target.Instance {
+				targets[i].Mode = slipway.Active
+			}
+		}
+		s.set(targets...)
+		for range 20 {
+			s.get(path)
+		}
+	}
+	use(slow, "/slow") // works for 20 ms
+	use(fast, "/")
+	if got := time.Duration(s.target("i-slow").Latency); got < 20*time.Millisecond {
+		t.Errorf("the latency of a target that takes 20ms is %v", got)
+	}
+	if slow, fast := s.target("i-slow").Latency, s.target("i-fast").Latency; fast >= slow {
+		t.Errorf("the latency of a fast target is %v, that of a slow one %v", fast, slow)
+	}
+	if got := s.target("i-idle").Latency; got != 0 {
+		t.Errorf("the latency of a target that had no request is %v", got)
+	}
+	// A standby target that took over is judged by what it did then.
+	s.set(slices.Concat(in(slipway.Active, slow), in(slipway.Standby, fast))...)
+	slow.Kill()
+	for range 20 {
+		s.get("/slow")
+	}
+	if got := time.Duration(s.target("i-fast").Latency); got < 20*time.Millisecond {
+		t.Errorf("the latency of a standby target that took over and takes 20ms is %v", got)
+	}
+}
+
 func modes(t *testing.T, s *suite) {
 	a, b := NewBackend(t, "a", "i-a"), NewBackend(t, "b", "i-b")
 	var last slipway.PoolStatus
@@ -480,6 +529,13 @@ func invalid(t *testing.T, s *suite) {
 		"mode":             func(p *slipway.Pool) { p.Targets[0].Mode = "sideways" },
 		"weight":           func(p *slipway.Pool) { p.Targets[0].Weight = 0 },
 		"weight too big":   func(p *slipway.Pool) { p.Targets[0].Weight = 257 },
+		"cookie":           func(p *slipway.Pool) { p.Sticky.Cookie = "a b" },
+		"cookie's end":     func(p *slipway.Pool) { p.Sticky.Cookie = "a=b" },
+		"cookie's line":    func(p *slipway.Pool) { p.Sticky.Cookie = "a\nglobal" },
+		"header":           func(p *slipway.Pool) { p.Sticky.Header = "X-User:" },
+		"header's letters": func(p *slipway.Pool) { p.Sticky.Header = "X-Üser" },
+		"header's length":  func(p *slipway.Pool) { p.Sticky.Header = strings.Repeat("x", 129) },
+		"both":             func(p *slipway.Pool) { p.Sticky = slipway.Sticky{Cookie: "a", Header: "b"} },
 	} {
 		pool := s.pool0(good)
 		change(&pool)
@@ -611,6 +667,9 @@ type suite struct {
 	name   string
 	drain  slipway.Duration
 	tcp    bool
+	sticky slipway.Sticky
+
+	clientsMade int
 }
 
 func (s *suite) reopen() { s.router, s.close = s.open() }
@@ -623,7 +682,7 @@ func (s *suite) pool0(targets ...slipway.Target) slipway.Pool {
 	}
 	pool := slipway.Pool{
 		LoadBalancer: name, Address: "127.0.0.1", Port: s.port, Drain: s.drain, Targets: targets,
-		Health: slipway.Health{HTTP: "/healthz"},
+		Health: slipway.Health{HTTP: "/healthz"}, Sticky: s.sticky,
 	}
 	if s.tcp {
 		pool.Health.HTTP = ""
