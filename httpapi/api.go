@@ -25,6 +25,7 @@ type Config struct {
 	Statements slipway.Statements
 	Cache      slipway.Cache
 	Provider   slipway.Provider
+	Guard      Guard
 	Sandboxes  Sandboxes
 	Pools      Pools
 	Log        *slog.Logger // hears of internal errors, which callers are not shown
@@ -94,12 +95,22 @@ func (a *api) routes() []route {
 		{"POST", "/v1/executions", write, "ship", "Ship: bake, test and deploy", "Starts a bake and then deploys its image to the environments one after the other. Returns at once.", accept(a.ship)},
 		{"GET", "/v1/executions/{id}", read, "getExecution", "Show an execution", "", get(a.getExecution)},
 
-		{"POST", "/v1/deployments", write, "deploy", "Deploy an image", "Moves a cluster to an image by its environment's strategy. Returns at once. A conflict while another deployment of the cluster is under way.", accept(a.deploy)},
-		{"POST", "/v1/rollbacks", write, "rollback", "Roll back", "Moves a cluster back to what it ran before. Returns at once.", accept(a.rollback)},
+		{"POST", "/v1/deployments", write, "deploy", "Deploy an image", "Moves a cluster to an image by its environment's strategy. Returns at once. While another deployment of the cluster is under way it is a conflict, or waits for its turn, or ends the other, as on_conflict or the environment's policy says. Refused if a freeze, a pin or a veto forbids it.", accept(a.deploy)},
+		{"POST", "/v1/rollbacks", write, "rollback", "Roll back", "Moves a cluster back to what it ran before, or to any earlier image. Returns at once. Freezes do not forbid it; pins and vetoes do.", accept(a.rollback)},
 		{"GET", "/v1/deployments", read, "listDeployments", "List deployments", "Newest first.", get(a.listDeployments)},
-		{"GET", "/v1/deployments/{id}", read, "getDeployment", "Show a deployment", "", get(a.getDeployment)},
+		{"GET", "/v1/deployments/{id}", read, "getDeployment", "Show a deployment", "What was asked, how far it is, what it waits for and when it moves by itself, and what it would undo.", get(a.getDeployment)},
+		{"POST", "/v1/deployments/{id}/commands", write, "commandDeployment", "Tell a deployment that is under way something", "To pause, go on, be done with waiting, do again what failed, or that a person approves or rejects. Answers with the deployment as it is then. A conflict if it is over, or not in a state in which that makes sense.", change(a.command)},
+		{"POST", "/v1/deployments/{id}/retry", write, "retryDeployment", "Start a deployment that failed again", "As it was asked for. One that needs attention is first taken back as far as possible. Answers with the new deployment.", accept(a.retry)},
 
-		{"POST", "/v1/abort/{id}", write, "abort", "Abort a bake, deployment or execution", "Ends it and undoes what it did. Returns when the wish is recorded; no error if it is over already.", accept(a.abort)},
+		{"POST", "/v1/releases", write, "release", "Release several applications as one", "Moves each of them to its image, in order or all at once: all of them, or none. Returns at once.", accept(a.release)},
+		{"GET", "/v1/releases", read, "listReleases", "List releases", "Newest first.", get(a.listReleases)},
+		{"GET", "/v1/releases/{id}", read, "getRelease", "Show a release", "", get(a.getRelease)},
+
+		{"GET", "/v1/restrictions", read, "listRestrictions", "List freezes, pins and vetoes", "Oldest first; those that are in force.", get(a.listRestrictions)},
+		{"POST", "/v1/restrictions", write, "restrict", "Freeze, pin or veto", "Keeps deployments from beginning; what is under way goes on. What is there already is answered as it is; a freeze that would last longer makes it last as long.", change(a.restrict)},
+		{"DELETE", "/v1/restrictions/{id}", write, "lift", "Lift a freeze, a pin or a veto", "Wants a reason. Answers with what it was.", change(a.lift)},
+
+		{"POST", "/v1/abort/{id}", write, "abort", "Abort a bake, deployment, release or execution", "Ends it and undoes what it did. Returns when the wish is recorded; no error if it is over already.", accept(a.abort)},
 
 		{"GET", "/v1/applications", read, "listApplications", "List applications", "As they were last baked.", get(a.listApplications)},
 		{"GET", "/v1/applications/{application}", read, "getApplication", "Show an application", "As it was last baked.", get(a.getApplication)},
@@ -129,7 +140,8 @@ func (a *api) routes() []route {
 		{"GET", "/v1/clusters/{application}/{environment}", read, "getCluster", "Show a cluster as it is now", "Its server groups and their instances, what the load balancer does, and the last deployment.", get(a.getCluster)},
 		{"GET", "/v1/instances", read, "listInstances", "List instances", "Every machine there is: of server groups and throw-aways.", get(a.listInstances)},
 		{"GET", "/v1/instances/{id}/logs", read, "instanceLogs", "Read an instance's log", "The last lines of its service's output, then, if asked to follow, what comes until the machine is gone.", stream(a.instanceLogs)},
-		{"DELETE", "/v1/instances/{id}", write, "terminateInstance", "Terminate an instance", "Stops it gracefully. One of a server group is replaced.", remove(a.terminateInstance)},
+		{"DELETE", "/v1/instances/{id}", write, "terminateInstance", "Terminate an instance", "Stops it gracefully. One of a server group is replaced. Refused, unless forced with a reason, if too few would serve meanwhile.", discard(a.terminateInstance)},
+		{"DELETE", "/v1/groups/{name}", write, "destroyGroup", "Destroy a server group", "Stops its machines gracefully and removes it. Refused, unless forced with a reason, if it serves.", discard(a.destroyGroup)},
 
 		{"GET", "/v1/events", read, "events", "Read events, or follow them", "Oldest first. With \"Accept: text/event-stream\" what has happened is followed by what happens, without gaps; Last-Event-ID or after says where to resume.", follow[slipway.Event](a.events)},
 	}

@@ -78,9 +78,8 @@ func (b *blobs) PutBlob(_ context.Context, want slipway.Digest, size int64, r io
 
 type provider struct {
 	slipway.Provider
-	groups     []slipway.ServerGroup
-	logs       func(lines int, follow bool) (io.ReadCloser, error)
-	terminated []string
+	groups []slipway.ServerGroup
+	logs   func(lines int, follow bool) (io.ReadCloser, error)
 }
 
 func (p *provider) ServerGroups(context.Context) ([]slipway.ServerGroup, error) { return p.groups, nil }
@@ -100,11 +99,6 @@ func (p *provider) Instance(_ context.Context, id string) (slipway.Instance, err
 		}
 	}
 	return slipway.Instance{}, slipway.Errorf(slipway.NotFound, "cannot find instance %q", id)
-}
-
-func (p *provider) Terminate(_ context.Context, id string) error {
-	p.terminated = append(p.terminated, id)
-	return nil
 }
 
 func (p *provider) Logs(_ context.Context, _ string, lines int, follow bool) (io.ReadCloser, error) {
@@ -321,7 +315,7 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/v1/bakes", `{"spec":`, 400, slipway.Invalid, "", "JSON"},
 		{"POST", "/v1/bakes", ``, 400, slipway.Invalid, "", "body"},
 		{"POST", "/v1/deployments", `{"cluster":{"application":"shop","environment":"prod"},"image":"v1","environment":{"size":"three"}}`, 422, slipway.Invalid, "", "number"},
-		{"POST", "/v1/deployments", `{"cluster":{"application":"shop","environment":"prod"},"image":"v1","environment":{"strategy":"rolling"}}`, 422, slipway.Invalid, "", "rolling"},
+		{"POST", "/v1/deployments", `{"cluster":{"application":"shop","environment":"prod"},"image":"v1","environment":{"strategy":"sideways"}}`, 422, slipway.Invalid, "", "sideways"},
 		{"POST", "/v1/deployments", `{"cluster":{"application":"shop","environment":"prod"},"image":"v1","environment":{"healthy":"soon"}}`, 422, slipway.Invalid, "", "soon"},
 		{"POST", "/v1/rollbacks", `{"cluster":{"application":"","environment":"prod"}}`, 422, slipway.Invalid, "cluster.application", ""},
 		{"POST", "/v1/blobs/missing", `{"digests":["sha256:1"]}`, 422, slipway.Invalid, "", "sha256:1"},
@@ -331,7 +325,7 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/v1/events?after=x", "", 422, slipway.Invalid, "query.after", ""},
 		{"GET", "/v1/bakes/b-0", "", 404, slipway.NotFound, "", "b-0"},
 		{"GET", "/v1/clusters/shop/prod", "", 404, slipway.NotFound, "", "shop-prod"},
-		{"DELETE", "/v1/instances/i-0", "", 404, slipway.NotFound, "", "i-0"},
+		{"GET", "/v1/releases/r-0", "", 404, slipway.NotFound, "", "r-0"},
 		{"GET", "/v1/nothing", "", 404, slipway.NotFound, "", "/v1/nothing"},
 		{"DELETE", "/v1/bakes", "", 405, slipway.NotFound, "", "DELETE /v1/bakes"},
 	} {
@@ -414,7 +408,7 @@ func TestBlobs(t *testing.T) {
 func TestRecords(t *testing.T) {
 	s := serve(t)
 	ctx := t.Context()
-	for _, path := range []string{"/v1/bakes", "/v1/deployments", "/v1/applications", "/v1/images", "/v1/clusters", "/v1/instances", "/v1/events"} {
+	for _, path := range []string{"/v1/bakes", "/v1/deployments", "/v1/applications", "/v1/images", "/v1/clusters", "/v1/instances", "/v1/events", "/v1/releases", "/v1/restrictions"} {
 		if _, body, _ := s.do(t, "GET", path, ""); strings.TrimSpace(body) != `{"items":[]}` {
 			t.Errorf("%s of nothing: %s", path, body)
 		}
@@ -426,6 +420,7 @@ func TestRecords(t *testing.T) {
 		s.Store.PutBake(ctx, slipway.Bake{ID: "b-1", Application: "shop"}),
 		s.Store.PutDeployment(ctx, slipway.Deployment{ID: "d-1", Cluster: slipway.Cluster{Application: "shop", Environment: "prod"}}),
 		s.Store.PutExecution(ctx, slipway.Execution{ID: "x-1"}),
+		s.Store.PutRelease(ctx, slipway.Release{ID: "r-1", Environment: "prod"}),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -438,6 +433,8 @@ func TestRecords(t *testing.T) {
 		"/v1/bakes/b-1":                              `"id":"b-1"`,
 		"/v1/deployments?environment=prod":           `"id":"d-1"`,
 		"/v1/deployments/d-1":                        `"id":"d-1"`,
+		"/v1/releases/r-1":                           `"id":"r-1"`,
+		"/v1/releases?environment=prod&limit=5":      `"id":"r-1"`,
 		"/v1/executions/x-1":                         `"id":"x-1"`,
 		"/v1/images?application=shop":                img.Digest.Hex(),
 		"/v1/images/shop/latest":                     img.Digest.Hex(),
@@ -492,10 +489,6 @@ func TestClusters(t *testing.T) {
 	}
 	if fmt.Sprint(got) != "[blog-dev: shop-dev:shop-dev-v001 shop-prod:shop-prod-v999]" {
 		t.Error(got)
-	}
-
-	if status, _, _ := s.do(t, "DELETE", "/v1/instances/i-shop-dev-1", ""); status != http.StatusNoContent || fmt.Sprint(p.terminated) != "[i-shop-dev-1]" {
-		t.Errorf("terminate: %d, %v", status, p.terminated)
 	}
 }
 

@@ -13,13 +13,6 @@ func (a *api) listInstances(ctx context.Context, _ *struct{}) (*listOutput[slipw
 	return listed(a.Provider.Instances(ctx))
 }
 
-func (a *api) terminateInstance(ctx context.Context, in *idInput) (*struct{}, error) {
-	if _, err := a.Provider.Instance(ctx, in.ID); err != nil {
-		return nil, err
-	}
-	return nil, a.Provider.Terminate(ctx, in.ID)
-}
-
 type logsInput struct {
 	ID     string `path:"id"`
 	Lines  int    `query:"lines" minimum:"1" maximum:"100000" default:"100" doc:"How many of the last lines."`

@@ -49,6 +49,11 @@ func remove[I any](f function[I, struct{}]) handler {
 	return form(f, handler{status: http.StatusNoContent, errors: []int{http.StatusNotFound}})
 }
 
+// discard answers 204 once something is gone that may be needed.
+func discard[I any](f function[I, struct{}]) handler {
+	return form(f, handler{status: http.StatusNoContent, errors: []int{http.StatusForbidden, http.StatusNotFound, http.StatusConflict}})
+}
+
 // upload answers 204 to a body of bytes.
 func upload[I any](f function[I, struct{}]) handler {
 	return form(f, handler{status: http.StatusNoContent, errors: []int{http.StatusServiceUnavailable}, raw: true})

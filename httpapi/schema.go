@@ -25,6 +25,20 @@ func register(r huma.Registry) {
 	alias[slipway.TargetMode, targetModeSchema](r)
 	alias[slipway.UndoKind, undoKindSchema](r)
 	alias[slipway.DiffKind, diffKindSchema](r)
+	alias[slipway.Amount, amountSchema](r)
+	alias[slipway.Sticky, stickySchema](r)
+	alias[slipway.ReleaseState, releaseStateSchema](r)
+	alias[slipway.RestrictionKind, restrictionKindSchema](r)
+	alias[slipway.Verb, verbSchema](r)
+	alias[slipway.ConflictPolicy, conflictPolicySchema](r)
+	alias[slipway.FailurePolicy, failurePolicySchema](r)
+	alias[slipway.Phase, phaseSchema](r)
+	alias[slipway.NoDataPolicy, noDataPolicySchema](r)
+	alias[slipway.Outcome, outcomeSchema](r)
+	alias[slipway.Grade, gradeSchema](r)
+	alias[slipway.MetricSource, metricSourceSchema](r)
+	alias[slipway.MetricDirection, metricDirectionSchema](r)
+	alias[slipway.LowTrafficPolicy, lowTrafficPolicySchema](r)
 	alias[huma.ErrorModel, Problem](r) // what huma describes every error as
 }
 
@@ -34,20 +48,34 @@ func alias[T, As any](r huma.Registry) {
 
 // The types below stand in for the domain's; see register.
 type (
-	durationSchema        struct{}
-	sizeSchema            struct{}
-	strategySchema        struct{}
-	digestSchema          struct{}
-	codeSchema            struct{}
-	bakeStateSchema       struct{}
-	imageStateSchema      struct{}
-	deploymentStateSchema struct{}
-	deploymentKindSchema  struct{}
-	executionStateSchema  struct{}
-	instanceStateSchema   struct{}
-	targetModeSchema      struct{}
-	undoKindSchema        struct{}
-	diffKindSchema        struct{}
+	durationSchema         struct{}
+	sizeSchema             struct{}
+	strategySchema         struct{}
+	digestSchema           struct{}
+	codeSchema             struct{}
+	bakeStateSchema        struct{}
+	imageStateSchema       struct{}
+	deploymentStateSchema  struct{}
+	deploymentKindSchema   struct{}
+	executionStateSchema   struct{}
+	instanceStateSchema    struct{}
+	targetModeSchema       struct{}
+	undoKindSchema         struct{}
+	diffKindSchema         struct{}
+	amountSchema           struct{}
+	stickySchema           struct{}
+	releaseStateSchema     struct{}
+	restrictionKindSchema  struct{}
+	verbSchema             struct{}
+	conflictPolicySchema   struct{}
+	failurePolicySchema    struct{}
+	phaseSchema            struct{}
+	noDataPolicySchema     struct{}
+	outcomeSchema          struct{}
+	gradeSchema            struct{}
+	metricSourceSchema     struct{}
+	metricDirectionSchema  struct{}
+	lowTrafficPolicySchema struct{}
 )
 
 func (durationSchema) Schema(huma.Registry) *huma.Schema {
@@ -97,7 +125,8 @@ func (imageStateSchema) Schema(huma.Registry) *huma.Schema {
 }
 
 func (deploymentStateSchema) Schema(huma.Registry) *huma.Schema {
-	return enum(slipway.DeploymentRunning, slipway.DeploymentSucceeded, slipway.DeploymentRolledBack, slipway.DeploymentAborted, slipway.DeploymentNeedsAttention)
+	return enum(slipway.DeploymentQueued, slipway.DeploymentRunning, slipway.DeploymentHeld, slipway.DeploymentUndoing,
+		slipway.DeploymentSucceeded, slipway.DeploymentRolledBack, slipway.DeploymentAborted, slipway.DeploymentNeedsAttention)
 }
 
 func (deploymentKindSchema) Schema(huma.Registry) *huma.Schema {
@@ -117,11 +146,69 @@ func (targetModeSchema) Schema(huma.Registry) *huma.Schema {
 }
 
 func (undoKindSchema) Schema(huma.Registry) *huma.Schema {
-	return enum(slipway.UndoDestroyGroup, slipway.UndoRestoreRoute)
+	return enum(slipway.UndoDestroyGroup, slipway.UndoRestoreRoute, slipway.UndoDisableGroup, slipway.UndoResizeGroup)
 }
 
 func (diffKindSchema) Schema(huma.Registry) *huma.Schema {
 	return enum(slipway.DiffAdded, slipway.DiffRemoved, slipway.DiffChanged, slipway.DiffSame)
+}
+
+func (amountSchema) Schema(huma.Registry) *huma.Schema {
+	return either("A number of machines, or a share of them.", map[string]any{"type": "integer"}, map[string]any{"type": "string", "pattern": "^[0-9]+%$"})
+}
+
+func (stickySchema) Schema(huma.Registry) *huma.Schema {
+	text := map[string]any{"type": "string"}
+	return either("By what a client is known again: cookie, or an object with one key.", map[string]any{"type": "string", "enum": []string{"cookie"}},
+		map[string]any{"type": "object", "properties": map[string]any{"cookie": text, "header": text}, "additionalProperties": false})
+}
+
+func (releaseStateSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.ReleaseRunning, slipway.ReleaseSucceeded, slipway.ReleaseRolledBack, slipway.ReleaseAborted, slipway.ReleaseNeedsAttention)
+}
+
+func (restrictionKindSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.RestrictionFreeze, slipway.RestrictionPin, slipway.RestrictionVeto)
+}
+
+func (verbSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.Verbs...)
+}
+
+func (conflictPolicySchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.ConflictRefuse, slipway.ConflictQueue, slipway.ConflictSupersede)
+}
+
+func (failurePolicySchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.FailureRollback, slipway.FailureHold)
+}
+
+func (phaseSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.PhaseBefore, slipway.PhaseDuring, slipway.PhaseAfter)
+}
+
+func (noDataPolicySchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.NoDataFail, slipway.NoDataHold, slipway.NoDataPass)
+}
+
+func (outcomeSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.OutcomePass, slipway.OutcomeFail, slipway.OutcomeNoData)
+}
+
+func (gradeSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.GradePass, slipway.GradeMarginal, slipway.GradeFail, slipway.GradeNoData)
+}
+
+func (metricSourceSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.SourceErrors, slipway.SourceLatency)
+}
+
+func (metricDirectionSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.DirectionIncrease, slipway.DirectionDecrease, slipway.DirectionEither)
+}
+
+func (lowTrafficPolicySchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.LowTrafficExtend, slipway.LowTrafficHold, slipway.LowTrafficPass)
 }
 
 func enum[T ~string](values ...T) *huma.Schema {
