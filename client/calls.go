@@ -64,7 +64,7 @@ func (c *Client) Deployments(ctx context.Context, cluster slipway.Cluster, limit
 	return list[slipway.Deployment](ctx, c, "/v1/deployments", query("application", cluster.Application, "environment", cluster.Environment, "limit", limit))
 }
 
-// Abort ends a bake, a deployment or an execution. It returns when the wish is recorded.
+// Abort ends a bake, a deployment, a release or an execution. It returns when the wish is recorded.
 func (c *Client) Abort(ctx context.Context, id string) error {
 	_, err := call[struct{}](ctx, c, http.MethodPost, "/v1/abort/"+url.PathEscape(id), nil)
 	return err
@@ -103,12 +103,6 @@ func (c *Client) Cluster(ctx context.Context, cluster slipway.Cluster) (slipway.
 // Instances returns every instance.
 func (c *Client) Instances(ctx context.Context) ([]slipway.Instance, error) {
 	return list[slipway.Instance](ctx, c, "/v1/instances", nil)
-}
-
-// Terminate stops an instance gracefully. One of a server group is replaced.
-func (c *Client) Terminate(ctx context.Context, id string) error {
-	_, err := call[struct{}](ctx, c, http.MethodDelete, "/v1/instances/"+url.PathEscape(id), nil)
-	return err
 }
 
 // Logs returns the last lines of an instance's output, then, if follow is set, what comes until ctx is done or the machine is gone.

@@ -73,17 +73,40 @@ func TestRoutes(t *testing.T) {
 			return err
 		},
 		"GET /v1/deployments?application=hello&environment=prod&limit=1": func(c *Client) error { _, err := c.Deployments(ctx, cluster, 1); return err },
-		"GET /v1/deployments/d-1":                         func(c *Client) error { _, err := c.Deployment(ctx, "d-1"); return err },
-		"POST /v1/abort/d-1":                              func(c *Client) error { return c.Abort(ctx, "d-1") },
-		"GET /v1/applications":                            func(c *Client) error { _, err := c.Applications(ctx); return err },
-		"GET /v1/applications/a":                          func(c *Client) error { _, err := c.Application(ctx, "a"); return err },
-		"GET /v1/images":                                  func(c *Client) error { _, err := c.Images(ctx, ""); return err },
-		"GET /v1/images/a/sha256:1":                       func(c *Client) error { _, err := c.Image(ctx, "a", "sha256:1"); return err },
-		"GET /v1/images/a/..%2Fb":                         func(c *Client) error { _, err := c.Image(ctx, "a", "../b"); return err },
-		"GET /v1/clusters":                                func(c *Client) error { _, err := c.Clusters(ctx); return err },
-		"GET /v1/clusters/hello/prod":                     func(c *Client) error { _, err := c.Cluster(ctx, cluster); return err },
-		"GET /v1/instances":                               func(c *Client) error { _, err := c.Instances(ctx); return err },
-		"DELETE /v1/instances/i-1":                        func(c *Client) error { return c.Terminate(ctx, "i-1") },
+		"GET /v1/deployments/d-1":     func(c *Client) error { _, err := c.Deployment(ctx, "d-1"); return err },
+		"POST /v1/abort/d-1":          func(c *Client) error { return c.Abort(ctx, "d-1") },
+		"GET /v1/applications":        func(c *Client) error { _, err := c.Applications(ctx); return err },
+		"GET /v1/applications/a":      func(c *Client) error { _, err := c.Application(ctx, "a"); return err },
+		"GET /v1/images":              func(c *Client) error { _, err := c.Images(ctx, ""); return err },
+		"GET /v1/images/a/sha256:1":   func(c *Client) error { _, err := c.Image(ctx, "a", "sha256:1"); return err },
+		"GET /v1/images/a/..%2Fb":     func(c *Client) error { _, err := c.Image(ctx, "a", "../b"); return err },
+		"GET /v1/clusters":            func(c *Client) error { _, err := c.Clusters(ctx); return err },
+		"GET /v1/clusters/hello/prod": func(c *Client) error { _, err := c.Cluster(ctx, cluster); return err },
+		"GET /v1/instances":           func(c *Client) error { _, err := c.Instances(ctx); return err },
+		`POST /v1/deployments/d-1/commands {"verb":"pause","reason":"lunch","by":"ann"}`: func(c *Client) error {
+			_, err := c.Command(ctx, "d-1", slipway.Command{Verb: slipway.VerbPause, Reason: "lunch", By: "ann"})
+			return err
+		},
+		`POST /v1/deployments/d-1/retry {"by":"ann","reason":"again"}`: func(c *Client) error { _, err := c.Retry(ctx, "d-1", "again", "ann"); return err },
+		"POST /v1/releases":                         func(c *Client) error { _, err := c.Release(ctx, slipway.ReleaseRequest{}); return err },
+		"GET /v1/releases/r-1":                      func(c *Client) error { _, err := c.GetRelease(ctx, "r-1"); return err },
+		"GET /v1/releases?environment=prod&limit=3": func(c *Client) error { _, err := c.Releases(ctx, "prod", 3); return err },
+		`POST /v1/restrictions {"kind":"veto","cluster":{"application":"hello","environment":"prod"},"image":"v1","reason":"leaks"}`: func(c *Client) error {
+			_, err := c.Restrict(ctx, slipway.RestrictionRequest{Kind: slipway.RestrictionVeto, Cluster: cluster, Image: "v1", Reason: "leaks"})
+			return err
+		},
+		"DELETE /v1/restrictions/v-1?by=ann&reason=no+more": func(c *Client) error {
+			_, err := c.Lift(ctx, slipway.LiftRequest{ID: "v-1", Reason: "no more", By: "ann"})
+			return err
+		},
+		"GET /v1/restrictions?environment=prod&over=true": func(c *Client) error {
+			_, err := c.Restrictions(ctx, slipway.Cluster{Environment: "prod"}, true)
+			return err
+		},
+		"DELETE /v1/instances/i-1?": func(c *Client) error { return c.Terminate(ctx, "i-1", Removal{}) },
+		"DELETE /v1/groups/hello-prod-v001?by=ann&force=true&reason=rooted": func(c *Client) error {
+			return c.DestroyGroup(ctx, "hello-prod-v001", Removal{Force: true, Reason: "rooted", By: "ann"})
+		},
 		"GET /v1/instances/i-1/logs?follow=true&lines=50": func(c *Client) error { _, err := c.Logs(ctx, "i-1", 50, true); return err },
 		"GET /v1/events?after=7&deployment=d-1&limit=10": func(c *Client) error {
 			_, err := c.EventList(ctx, slipway.EventFilter{After: 7, Deployment: "d-1"}, 10)
