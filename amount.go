@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Amount is a number of machines, or a share of them. In YAML it is 3 or "50%". The zero Amount is not set.
+// Amount is a number of machines, or a share of them. In YAML it is 3 or "50%". The zero Amount is not set; none is "0%".
 type Amount struct {
 	N       int  // machines, or percent
 	Percent bool // N is percent
@@ -40,10 +40,13 @@ func (a Amount) MarshalJSON() ([]byte, error) {
 	return json.Marshal(a.N)
 }
 
-// UnmarshalJSON accepts a number or a string such as "50%".
+// UnmarshalJSON accepts a number, but not 0, which would stand for the default, or a string such as "50%".
 func (a *Amount) UnmarshalJSON(b []byte) error {
 	var n int
 	if json.Unmarshal(b, &n) == nil && string(b) != "null" {
+		if n == 0 {
+			return Errorf(Invalid, "cannot use 0 as an amount: it would stand for the default; write \"0%%\" for none")
+		}
 		*a = Amount{N: n}
 		return nil
 	}

@@ -34,6 +34,9 @@ const (
 	SourceLatency MetricSource = "latency" // mean response time, seconds
 )
 
+// MetricSources lists every source.
+var MetricSources = []MetricSource{SourceErrors, SourceLatency}
+
 // MetricDirection says which change of a metric is bad.
 type MetricDirection string
 
@@ -44,6 +47,9 @@ const (
 	DirectionEither   MetricDirection = "either"
 )
 
+// MetricDirections lists every direction.
+var MetricDirections = []MetricDirection{DirectionIncrease, DirectionDecrease, DirectionEither}
+
 // LowTrafficPolicy says what is done when there are too few samples for a verdict.
 type LowTrafficPolicy string
 
@@ -53,6 +59,9 @@ const (
 	LowTrafficHold   LowTrafficPolicy = "hold"   // as extend, but a person may promote it, and it waits for one when the extension is over, for Policy.Hold
 	LowTrafficPass   LowTrafficPolicy = "pass"   // it goes on, and says in its record that nothing was proved
 )
+
+// LowTrafficPolicies lists every policy.
+var LowTrafficPolicies = []LowTrafficPolicy{LowTrafficExtend, LowTrafficHold, LowTrafficPass}
 
 // Sample is what was measured of a server group in the interval that ends at Time.
 type Sample struct {
@@ -66,6 +75,7 @@ type Sample struct {
 // Series is a metric of one group over time. Values may be NaN where nothing was measured.
 type Series struct {
 	Group  string      `json:"group"`
+	Labels string      `json:"labels,omitempty"` // of one that a Prometheus has: {instance="10.0.0.2:80"}
 	Times  []time.Time `json:"times"`
 	Values []float64   `json:"-"`
 }

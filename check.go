@@ -35,6 +35,9 @@ const (
 	PhaseAfter  Phase = "after"  // it has all of it, and is watched
 )
 
+// Phases lists every phase, in order.
+var Phases = []Phase{PhaseBefore, PhaseDuring, PhaseAfter}
+
 // NoDataPolicy says what a check means that could not be made: never success in silence.
 type NoDataPolicy string
 
@@ -44,6 +47,9 @@ const (
 	NoDataHold NoDataPolicy = "hold" // the deployment waits for data, at most as long as it would have waited for machines to become healthy; then it fails
 	NoDataPass NoDataPolicy = "pass" // the deployment goes on, and says in its record that nothing was measured
 )
+
+// NoDataPolicies lists every policy.
+var NoDataPolicies = []NoDataPolicy{NoDataFail, NoDataHold, NoDataPass}
 
 // LogCheck counts lines of the machines' logs that have come since the machines got traffic, or were made.
 type LogCheck struct {

@@ -54,7 +54,13 @@ func (s *Sticky) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	type plain Sticky
-	return strict(b, (*plain)(s), "cookie, {cookie: NAME} or {header: NAME}")
+	if err := strict(b, (*plain)(s), "cookie, {cookie: NAME} or {header: NAME}"); err != nil {
+		return err
+	}
+	if *s == (Sticky{}) {
+		return Errorf(Invalid, "cannot be sticky by nothing: want cookie, {cookie: NAME} or {header: NAME}")
+	}
+	return nil
 }
 
 // Size is the number of instances in a server group. A plain number in YAML sets all three.

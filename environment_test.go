@@ -36,6 +36,14 @@ func TestStrategyJSON(t *testing.T) {
 		`{"highlander":{"watch":"1m"}}`:        {StrategyHighlander, time.Minute, 0},
 		`{"redblack":{"watch":"1s","keep":0}}`: {StrategyRedBlack, time.Second, 0},
 		`{"redblack":{"keep":3}}`:              {StrategyRedBlack, DefaultWatch, 3},
+		`{"highlander":null}`:                  {StrategyHighlander, DefaultWatch, 0},
+		`"rolling-redblack"`:                   {StrategyRollingRedBlack, DefaultWatch, 1},
+		`"rolling"`:                            {StrategyRolling, DefaultWatch, 0},
+		`"canary"`:                             {StrategyCanary, DefaultWatch, 1},
+		`{"canary":{"keep":2}}`:                {StrategyCanary, DefaultWatch, 2},
+		`{"custom":{"steps":[{"create":"100%"},{"retire":{"keep":4}}],"watch":"2s"}}`: {StrategyCustom, 2 * time.Second, 4},
+		`{"custom":{"steps":[{"create":1}]}}`:                                         {StrategyCustom, DefaultWatch, 1},
+		`"none"`:                                                                      {StrategyNone, DefaultWatch, maxKeep},
 	} {
 		var got Strategy
 		if err := json.Unmarshal([]byte(text), &got); err != nil || got.Name() != want.name || got.Watch() != want.watch || got.Keep() != want.keep {
@@ -47,10 +55,27 @@ func TestStrategyJSON(t *testing.T) {
 			t.Errorf("%s became %s: %v", text, b, err)
 		}
 	}
-	for _, text := range []string{`"canary"`, `1`, `{"bluegreen":{}}`, `{"redblack":{"keep":"all"}}`, `{"redblack":{"watch":5}}`} {
+	for _, text := range []string{`"custom"`, `{"custom":null}`, `"bluegreen"`, `1`, `{"bluegreen":{}}`, `{"canary":{"size":0}}`, `{"canary":{"replaced":true}}`, `{"redblack":{"keep":"all"}}`, `{"redblack":{"watch":5}}`} {
 		var got Strategy
 		if err := json.Unmarshal([]byte(text), &got); CodeOf(err) != Invalid {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestStickyJSON(t *testing.T) {
+	for text, want := range map[string]Sticky{
+		`"cookie"`: {Cookie: DefaultCookie}, `{"cookie":"shop"}`: {Cookie: "shop"}, `{"header":"X-User"}`: {Header: "X-User"},
+	} {
+		var got Sticky
+		if err := json.Unmarshal([]byte(text), &got); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{`"header"`, `""`, `1`, `{}`, `{"cookie":""}`, `{"cookies":"a"}`, `["cookie"]`} {
+		var got Sticky
+		if err := json.Unmarshal([]byte(text), &got); CodeOf(err) != Invalid {
+			t.Errorf("%s: %v, %v", text, got, err)
 		}
 	}
 }

@@ -19,6 +19,9 @@ const (
 	FailureHold     FailurePolicy = "hold"     // stops where it is, traffic included, until it is retried or aborted, or Policy.Hold is over
 )
 
+// FailurePolicies lists every policy.
+var FailurePolicies = []FailurePolicy{FailureRollback, FailureHold}
+
 // DefaultHold is how long a failed deployment is held.
 const DefaultHold = time.Hour
 
@@ -31,3 +34,6 @@ const (
 	ConflictQueue     ConflictPolicy = "queue"     // it waits for its turn
 	ConflictSupersede ConflictPolicy = "supersede" // what is under way, and what waits, is aborted, and it follows
 )
+
+// ConflictPolicies lists every policy.
+var ConflictPolicies = []ConflictPolicy{ConflictRefuse, ConflictQueue, ConflictSupersede}

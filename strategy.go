@@ -3,6 +3,7 @@ package slipway
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -147,12 +148,21 @@ func (s *Strategy) UnmarshalJSON(b []byte) error {
 		case StrategyCustom:
 			return Errorf(Invalid, "cannot follow a custom strategy without steps: write custom: {steps: [...]}")
 		default:
-			return Errorf(Invalid, "unknown strategy %q: want one of %v", name, Strategies)
+			return Errorf(Invalid, "cannot follow the strategy %q: want one of %s", name, list(Strategies))
 		}
 		return nil
 	}
 	type plain Strategy
-	return strict(b, (*plain)(s), fmt.Sprintf("a strategy: one of %v, or an object with that key", Strategies))
+	if err := strict(b, (*plain)(s), fmt.Sprintf("a strategy: one of %s, or an object with that key", list(Strategies))); err != nil {
+		return err
+	}
+	var written map[string]json.RawMessage
+	if *s == (Strategy{}) && json.Unmarshal(b, &written) == nil {
+		for name := range written { // null stands for its defaults, as nothing does in YAML
+			return s.UnmarshalJSON([]byte(strconv.Quote(name)))
+		}
+	}
+	return nil
 }
 
 // Name returns which strategy s is.
