@@ -35,6 +35,18 @@ func (s suite) testExec() {
 			s.t.Errorf("%v: exit status %d, output %.100q; want %d, %.100q", c.command, result.ExitCode, result.Output, c.exit, c.output)
 		}
 	}
+	s.must(s.Terminate(s.t.Context(), spec.ID))
+	if _, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: []string{program}}); slipway.CodeOf(err) != slipway.NotFound {
+		s.t.Errorf("machine that is gone: %v, want NotFound", err)
+	}
+}
+
+func (s suite) testProcesses() {
+	spec := s.machine("t-one")
+	_, err := s.Launch(s.t.Context(), spec)
+	s.must(err)
+	program := s.Service.Command[0]
+	s.instance(spec.ID, slipway.InstanceHealthy)
 	whoami, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: []string{program, "-whoami"}})
 	if s.must(err); strings.TrimSpace(whoami.Output) != s.Service.User {
 		s.t.Errorf("commands run as %q, want %s", whoami.Output, s.Service.User)
@@ -61,9 +73,6 @@ func (s suite) testExec() {
 	s.must(s.Terminate(s.t.Context(), spec.ID))
 	if err := <-ended; slipway.CodeOf(err) != slipway.Conflict {
 		s.t.Errorf("machine that ends meanwhile: %v, want Conflict", err)
-	}
-	if _, err := s.Exec(s.t.Context(), spec.ID, slipway.Exec{Command: []string{program}}); slipway.CodeOf(err) != slipway.NotFound {
-		s.t.Errorf("machine that is gone: %v, want NotFound", err)
 	}
 }
 

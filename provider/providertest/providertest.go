@@ -4,11 +4,9 @@ package providertest
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,14 +16,7 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
-// Fixture is what a provider is exercised with.
-type Fixture struct {
-	Image   slipway.Digest  // has the program in the directory service
-	Other   slipway.Digest  // another such image
-	Service slipway.Service // runs it, with an HTTP health check on /healthz, as a user that is not root
-}
-
-// Patience bounds every wait for something that has to happen. Nothing is expected to take that long.
+// Patience bounds every wait for something that has to happen, in the provider's time. Nothing is expected to take that long.
 const Patience = 30 * time.Second
 
 // suite is one test's provider with what the test makes on it.
@@ -37,27 +28,35 @@ type suite struct {
 
 // Exercise runs the suite. open returns a provider with nothing on it, which the test may fill with machines.
 func Exercise(t *testing.T, open func(t *testing.T) (slipway.Provider, Fixture)) {
-	for name, test := range map[string]func(suite){
-		"group is made, found again and destroyed": suite.testGroup,
-		"group of another spec is a conflict":      suite.testConflict,
-		"group of a missing image is refused":      suite.testMissingImage,
-		"group is resized":                         suite.testResize,
-		"dead instance is replaced":                suite.testDead,
-		"unhealthy instance is replaced":           suite.testUnhealthy,
-		"terminated instance is replaced":          suite.testTerminate,
-		"failing group says what troubles it":      suite.testTrouble,
-		"same launch twice is one machine":         suite.testLaunchTwice,
-		"throw-away machine expires":               suite.testExpiry,
-		"environment and user":                     suite.testEnvironment,
-		"drain ends":                               suite.testDrain,
-		"exec":                                     suite.testExec,
-		"logs":                                     suite.testLogs,
-		"watch":                                    suite.testWatch,
-		"what does not exist":                      suite.testNotFound,
+	for _, c := range []struct {
+		name  string
+		test  func(suite)
+		needs Ability
+	}{
+		{"group is made, found again and destroyed", suite.testGroup, ""},
+		{"group of another spec is a conflict", suite.testConflict, ""},
+		{"group of a missing image is refused", suite.testMissingImage, ""},
+		{"group is resized", suite.testResize, ""},
+		{"dead instance is replaced", suite.testDead, ""},
+		{"unhealthy instance is replaced", suite.testUnhealthy, ""},
+		{"terminated instance is replaced", suite.testTerminate, ""},
+		{"failing group says what troubles it", suite.testTrouble, ""},
+		{"same launch twice is one machine", suite.testLaunchTwice, ""},
+		{"throw-away machine expires", suite.testExpiry, ""},
+		{"environment and user", suite.testEnvironment, Processes},
+		{"drain ends", suite.testDrain, ""},
+		{"exec", suite.testExec, ""},
+		{"exec of processes", suite.testProcesses, Processes},
+		{"logs", suite.testLogs, ""},
+		{"watch", suite.testWatch, ""},
+		{"what does not exist", suite.testNotFound, ""},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			p, f := open(t)
-			test(suite{Provider: p, Fixture: f, t: t})
+			if slices.Contains(f.Lacks, c.needs) {
+				t.Skipf("the provider has no %s", c.needs)
+			}
+			c.test(suite{Provider: p, Fixture: f.withDefaults(), t: t})
 		})
 	}
 }
@@ -163,7 +162,7 @@ func (s suite) testDead() {
 	spec := s.spec("hello-test-v001", 2)
 	s.must(s.EnsureServerGroup(s.t.Context(), spec))
 	victim := s.healthy(spec.Name, 2).Instances[0]
-	s.ask(victim, "/exit?status=3")
+	_, _ = s.Ask(s.t.Context(), victim, "/exit?status=3") // it does not get to answering
 	group := s.settledWithout(spec.Name, victim.ID, 2)
 	if group.Replaced != 1 {
 		s.t.Errorf("replaced %d, want 1", group.Replaced)
@@ -242,7 +241,7 @@ func (s suite) testLaunchTwice() {
 
 func (s suite) testExpiry() {
 	spec := s.machine("t-one")
-	spec.Expires = time.Now().Add(500 * time.Millisecond)
+	spec.Expires = s.Now().Add(500 * time.Millisecond)
 	_, err := s.Launch(s.t.Context(), spec)
 	s.must(err)
 	s.until("the machine has expired", func() bool {
@@ -326,16 +325,18 @@ func (s suite) testWatch() {
 	lazy := s.Watch(ctx)
 	next := func(want string) {
 		s.t.Helper()
-		for deadline := time.After(Patience); ; {
-			select {
-			case name := <-names:
-				if name == want {
-					return
+		s.until(fmt.Sprintf("there is a signal for %q", want), func() bool {
+			for {
+				select {
+				case name := <-names:
+					if name == want {
+						return true
+					}
+				default:
+					return false
 				}
-			case <-deadline:
-				s.t.Fatalf("no signal for %q", want)
 			}
-		}
+		})
 	}
 	spec := s.spec("hello-test-v001", 1)
 	s.must(s.EnsureServerGroup(s.t.Context(), spec))
@@ -352,14 +353,17 @@ func (s suite) testWatch() {
 	s.must(s.Terminate(s.t.Context(), "t-one"))
 	s.destroy(spec.Name)
 	next(spec.Name)
-	for seen, deadline := map[string]bool{}, time.After(Patience); !seen[""] || !seen[spec.Name]; {
-		select {
-		case name := <-lazy:
-			seen[name] = true
-		case <-deadline:
-			s.t.Fatalf("a receiver that came late got only %v", seen)
+	seen := map[string]bool{}
+	s.until("a receiver that came late has all names", func() bool {
+		for {
+			select {
+			case name := <-lazy:
+				seen[name] = true
+			default:
+				return seen[""] && seen[spec.Name]
+			}
 		}
-	}
+	})
 	cancel()
 	for deadline := time.After(Patience); ; {
 		select {
@@ -408,7 +412,7 @@ func (s suite) spec(name string, desired int) slipway.ServerGroupSpec {
 }
 
 func (s suite) machine(id string) slipway.MachineSpec {
-	return slipway.MachineSpec{ID: id, Owner: "test", Image: s.Image, Service: s.Service, Expires: time.Now().Add(time.Hour)}
+	return slipway.MachineSpec{ID: id, Owner: "test", Image: s.Image, Service: s.Service, Expires: s.Now().Add(time.Hour)}
 }
 
 // healthy waits until the group has n healthy instances.
@@ -473,8 +477,8 @@ func (s suite) nothingLeft() {
 // until polls a real state.
 func (s suite) until(what string, ok func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(Patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	for deadline := s.Now().Add(Patience); !ok(); s.Pass(5 * time.Millisecond) {
+		if s.Now().After(deadline) {
 			s.t.Fatalf("waited in vain until %s", what)
 		}
 	}
@@ -491,30 +495,9 @@ func (s suite) must(err error) {
 // get asks a service and returns its answer.
 func (s suite) get(i slipway.Instance, path string) string {
 	s.t.Helper()
-	text, err := s.ask(i, path)
+	text, err := s.Ask(s.t.Context(), i, path)
 	s.must(err)
 	return text
-}
-
-func (s suite) ask(i slipway.Instance, path string) (string, error) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(i.Address, strconv.Itoa(i.Port))+path, nil)
-	if err != nil {
-		return "", err
-	}
-	// A connection of its own, and not by way of a proxy.
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = errors.New(response.Status)
-	}
-	return string(text), err
 }
 
 func (s suite) logs(id string, lines int) string {
