@@ -29,7 +29,7 @@ func Group(ctx context.Context, provider slipway.Provider, name string, deadline
 			return false, err
 		}
 		return group.Healthy() >= group.Size.Desired, nil
-	}, func() string { return progress(ctx, provider, group) })
+	}, func() string { return Progress(ctx, provider, group) })
 	return group, err
 }
 
@@ -41,7 +41,7 @@ func Recovered(ctx context.Context, provider slipway.Provider, name string, want
 		var err error
 		group, err = provider.ServerGroup(ctx, name)
 		return err == nil && group.Healthy() >= want, err
-	}, func() string { return progress(ctx, provider, group) })
+	}, func() string { return Progress(ctx, provider, group) })
 	return group, err
 }
 
@@ -134,8 +134,8 @@ func failed(ctx context.Context, provider slipway.Provider, instance slipway.Ins
 	return slipway.Errorf(slipway.Failed, "machine %s is %s%s%s", instance.ID, instance.State, because(instance.Reason), Tail(ctx, provider, instance.ID))
 }
 
-// progress says how far the group is, with the log of the first machine that is not healthy.
-func progress(ctx context.Context, provider slipway.Provider, group slipway.ServerGroup) string {
+// Progress says how far the group is, with the log of the first machine that is not healthy.
+func Progress(ctx context.Context, provider slipway.Provider, group slipway.ServerGroup) string {
 	text := fmt.Sprintf("%d of %d machines of %s are healthy%s", group.Healthy(), group.Size.Desired, group.Name, because(group.Trouble))
 	for _, instance := range group.Instances {
 		if instance.State != slipway.InstanceHealthy {

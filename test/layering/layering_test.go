@@ -24,7 +24,7 @@ type pkg struct {
 }
 
 // adapters speak to one technology each and are wired together in cmd/slipwayd alone.
-var adapters = []string{"provider/local", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry"}
+var adapters = []string{"provider/local", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry", "promql"}
 
 // libraries do one thing to files, processes or answers, and know nothing of deployments.
 var libraries = []string{"analysis", "image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer", "attest", "sbom", "dpkg"}
@@ -52,7 +52,7 @@ var rules = []rule{
 	},
 	{
 		from: []string{"cli", "client", "cmd/slipway"}, to: append([]string{"deploy", "ship", "bake", "image", "rootfs", "container",
-			"go.temporal.io", "github.com/nats-io", "modernc.org/sqlite", "github.com/uptrace/bun", "github.com/danielgtaylor/huma"}, adapters...), deep: true,
+			"go.temporal.io", "github.com/nats-io", "modernc.org/sqlite", "github.com/uptrace/bun", "github.com/danielgtaylor/huma", "github.com/prometheus"}, adapters...), deep: true,
 		why: "the command line is a client of the API like any other, is small and starts within milliseconds",
 	},
 	{
@@ -90,6 +90,7 @@ var confined = map[string]struct {
 	"go.temporal.io":                         {[]string{"engine", "deploy", "ship", "cmd/slipwayd"}, "what is durable is decided in workflows"},
 	"github.com/hashicorp/hcl":               {[]string{"packer"}, "templates of Packer's are read in one place"},
 	"github.com/goss-org/goss":               {[]string{"probe"}, "goss runs inside machines, not beside them"},
+	"github.com/prometheus":                  {[]string{"promql"}, "Prometheus's own code has no stable API, and is needed to read PromQL alone"},
 	"github.com/spf13/cobra":                 {[]string{"cli", "cmd"}, "only the command line parses words"},
 }
 
