@@ -8,4 +8,8 @@ type ClusterStatus struct {
 	Route      *Route        `json:"route,omitempty"`      // as decided
 	Pool       *PoolStatus   `json:"pool,omitempty"`       // as the load balancer has it
 	Deployment *Deployment   `json:"deployment,omitempty"` // under way, or the last
+	// Queued are the IDs of deployments that wait for their turn, the next one first.
+	Queued []string `json:"queued,omitempty"`
+	// Restrictions are those in force for the cluster, oldest first.
+	Restrictions []Restriction `json:"restrictions,omitempty"`
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -16,6 +17,9 @@ type Pools interface {
 
 // recent is how many deployments are looked through for clusters that have neither server groups nor a route, and for the last that succeeded.
 const recent = 500
+
+// queueable is how many deployments are looked through for the one under way: those that came after it wait, or were refused or aborted.
+const queueable = 50
 
 // clusters puts together what the store, the provider and the load balancers know of a cluster. Nothing is cached.
 type clusters struct {
@@ -108,7 +112,7 @@ func (c clusters) assemble(ctx context.Context, cluster slipway.Cluster, groups 
 		}
 	}
 
-	wanted := 1
+	wanted := queueable
 	if s.Serving = routed(s.Route); s.Serving == "" {
 		wanted = recent
 	}
@@ -119,10 +123,50 @@ func (c clusters) assemble(ctx context.Context, cluster slipway.Cluster, groups 
 	if s.Serving == "" {
 		s.Serving = settled(deployments, s.Groups)
 	}
-	if len(deployments) > 0 {
-		s.Deployment = &deployments[0]
+	s.Deployment, s.Queued = lineUp(deployments)
+	all, err := c.store.Restrictions(ctx)
+	if err != nil {
+		return s, err
+	}
+	now := time.Now()
+	for _, r := range all {
+		if r.Covers(cluster) && r.Holds(now) {
+			s.Restrictions = append(s.Restrictions, r)
+		}
 	}
 	return s, nil
+}
+
+// lineUp returns the deployment that is under way, else the last that was, and those that wait for their turn, in their order: a hotfix
+// before all else, then first come, first served. deployments are newest first.
+func lineUp(deployments []slipway.Deployment) (*slipway.Deployment, []string) {
+	var queue []slipway.Deployment
+	var current *slipway.Deployment
+	for i, d := range deployments {
+		switch {
+		case d.State == slipway.DeploymentQueued:
+			queue = append(queue, d)
+		case current == nil, !d.State.Done() && current.State.Done():
+			current = &deployments[i]
+		}
+	}
+	slices.SortStableFunc(queue, func(a, b slipway.Deployment) int {
+		switch {
+		case a.Hotfix != b.Hotfix && a.Hotfix:
+			return -1
+		case a.Hotfix != b.Hotfix:
+			return 1
+		}
+		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))
+	})
+	var ids []string
+	for _, d := range queue {
+		ids = append(ids, d.ID)
+	}
+	if current == nil && len(queue) > 0 { // its turn is about to come
+		current = &queue[0]
+	}
+	return current, ids
 }
 
 // routed returns the group that the route sends most traffic to, "" if there is none.
