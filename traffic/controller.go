@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -30,20 +28,22 @@ type Groups interface {
 	Watch(ctx context.Context) <-chan string
 }
 
-// Config says what a Controller works with. All fields are required.
+// Config says what a Controller works with. All fields but Ask are required.
 type Config struct {
 	Routes         Routes
 	Groups         Groups
 	Router         slipway.Router
 	DefaultAddress string // of a listener whose route names none
 	Log            *slog.Logger
+	// Ask sends one probe of a proof through the pool's listener, and returns when it was answered: a request for path, or a connection
+	// where path is empty. It should be served by the group, or by any active one if group is empty. Default: over the network.
+	Ask func(ctx context.Context, pool slipway.PoolStatus, path, group string) error
 }
 
 // Controller is the one place from which pools are set. Its methods are safe for concurrent use; those of one cluster run one
 // after the other.
 type Controller struct {
 	Config
-	probe *http.Client
 
 	mu    sync.Mutex
 	locks map[slipway.Cluster]chan struct{}
@@ -51,14 +51,10 @@ type Controller struct {
 
 // New returns a Controller. It does nothing by itself until Run.
 func New(c Config) *Controller {
-	return &Controller{
-		Config: c,
-		locks:  map[slipway.Cluster]chan struct{}{},
-		probe: &http.Client{
-			Transport:     &http.Transport{DisableKeepAlives: true},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+	if c.Ask == nil {
+		c.Ask = newProber().ask
 	}
+	return &Controller{Config: c, locks: map[slipway.Cluster]chan struct{}{}}
 }
 
 // SetRoute stores the route and makes the load balancer follow it. A listener that cannot be bound is a Conflict; then the
@@ -219,7 +215,7 @@ func (c *Controller) groups(ctx context.Context, route slipway.Route) (map[strin
 
 // pool returns what the load balancer should have: the healthy instances of the route's groups.
 func (c *Controller) pool(route slipway.Route, groups map[string]slipway.ServerGroup) slipway.Pool {
-	pool := slipway.Pool{LoadBalancer: route.Cluster.String(), Address: route.Address, Port: route.Port, Targets: []slipway.Target{}}
+	pool := slipway.Pool{LoadBalancer: route.Cluster.String(), Address: route.Address, Port: route.Port, Sticky: route.Sticky, Targets: []slipway.Target{}}
 	if pool.Address == "" {
 		pool.Address = c.DefaultAddress
 	}
@@ -245,32 +241,6 @@ func (c *Controller) pool(route slipway.Route, groups map[string]slipway.ServerG
 		pool.Targets = targets(route, groups, slipway.InstanceHealthy, slipway.InstanceUnhealthy)
 	}
 	return pool
-}
-
-// targets returns the route's instances that are in one of states. A group's weight is shared out among them.
-func targets(route slipway.Route, groups map[string]slipway.ServerGroup, states ...slipway.InstanceState) []slipway.Target {
-	list := []slipway.Target{}
-	var shares []float64
-	for _, gr := range route.Groups {
-		var live []slipway.Instance
-		for _, i := range groups[gr.Group].Instances {
-			if slices.Contains(states, i.State) && i.Address != "" && i.Port != 0 {
-				live = append(live, i)
-			}
-		}
-		weight := gr.Weight
-		if weight <= 0 {
-			weight = 100
-		}
-		for _, i := range live {
-			list = append(list, slipway.Target{Instance: i.ID, Group: gr.Group, Address: i.Address, Port: i.Port, Mode: gr.Mode})
-			shares = append(shares, float64(weight)/float64(len(live)))
-		}
-	}
-	for i := range list {
-		list[i].Weight = max(1, int(math.Round(256*shares[i]/slices.Max(shares))))
-	}
-	return list
 }
 
 // lock waits for the cluster's turn.

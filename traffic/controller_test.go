@@ -99,13 +99,17 @@ func TestPool(t *testing.T) {
 			for _, g := range c.groups {
 				groups[g.Name] = g
 			}
-			pool := newController(&fakes{}).pool(slipway.Route{Cluster: prod, Port: 80, Groups: c.routes}, groups)
+			sticky := slipway.Sticky{Cookie: "slipway"}
+			pool := newController(&fakes{}).pool(slipway.Route{Cluster: prod, Port: 80, Sticky: sticky, Groups: c.routes}, groups)
 			var got []target
 			for _, x := range pool.Targets {
 				got = append(got, target{x.Instance, x.Mode, x.Weight})
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("targets:\n%s", diff)
+			}
+			if pool.Sticky != sticky {
+				t.Errorf("sticky %+v, want what the route says", pool.Sticky)
 			}
 			if pool.Health.HTTP != c.path || pool.HTTP != c.http || pool.Address != "127.0.0.1" || pool.LoadBalancer != "hello-prod" {
 				t.Errorf("pool %+v, want health path %q, http %v", pool, c.path, c.http)

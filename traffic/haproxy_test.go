@@ -187,3 +187,83 @@ func TestOnHAProxy(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A canary of one machine beside a source of three, with and without clients that stay: the data plane follows the route step by step,
+// under load, and what it does not do is not proved.
+func TestSplitOnHAProxy(t *testing.T) {
+	for name, sticky := range map[string]slipway.Sticky{"by weight": {}, "by cookie": {Cookie: "slipway"}, "by header": {Header: "X-User"}} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			router, err := haproxy.New(haproxy.Config{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer router.Stop(context.WithoutCancel(ctx))
+			const v1, v2 = "hello-prod-v001", "hello-prod-v002"
+			cluster := slipway.Cluster{Application: "hello", Environment: "prod"}
+			w := &world{}
+			w.setGroup(v1, routertest.NewBackend(t, v1, "i-1"), routertest.NewBackend(t, v1, "i-2"), routertest.NewBackend(t, v1, "i-3"))
+			w.setGroup(v2, routertest.NewBackend(t, v2, "i-4"))
+			c := traffic.New(traffic.Config{Routes: w, Groups: w, Router: router, DefaultAddress: "127.0.0.1", Log: slog.New(slog.DiscardHandler)})
+			port := routertest.FreePort(t)
+			split := func(percent int, source slipway.TargetMode) slipway.Route {
+				r := slipway.Route{Cluster: cluster, Port: port, Sticky: sticky, Groups: []slipway.GroupRoute{{Group: v1, Mode: source, Weight: 100 - percent}}}
+				if percent > 0 {
+					r.Groups = append(r.Groups, slipway.GroupRoute{Group: v2, Mode: slipway.Active, Weight: percent})
+				}
+				return r
+			}
+			shift := func(percent int, source slipway.TargetMode) {
+				t.Helper()
+				if err := c.SetRoute(ctx, split(percent, source)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			shift(0, slipway.Active)
+			g := load.Start(ctx, load.Options{URL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/slow", Rate: 200, Label: func(b []byte) string { return string(b) }})
+			defer g.Stop()
+			for _, percent := range []int{1, 5, 25, 50, 95} {
+				shift(percent, slipway.Active)
+				proof, err := c.ProveSplit(ctx, cluster, 15*time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if proof.Groups[v2] == 0 || proof.Groups[v1] == 0 || proof.Groups[v1]+proof.Groups[v2] != proof.Requests {
+					t.Errorf("at %d %%: %+v", percent, proof)
+				}
+				t.Logf("at %d %%: %+v", percent, proof)
+
+				before := g.Counts()
+				if err := g.Await(ctx, 100); err != nil {
+					t.Fatal(err, g.Failures())
+				}
+				now := g.Counts().Minus(before).Labels
+				if got := 100 * now[v2] / (now[v1] + now[v2]); got < int64(percent)-15 || got > int64(percent)+15 {
+					t.Errorf("at %d %%: the canary served %v", percent, now)
+				}
+			}
+
+			// A route that was stored and that the load balancer has not heard of.
+			if err := w.PutRoute(ctx, split(50, slipway.Active)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.ProveSplit(ctx, cluster, 0); slipway.CodeOf(err) != slipway.DeadlinePast {
+				t.Errorf("old weights were proved to be those of the route: %v", err)
+			}
+			if err := w.PutRoute(ctx, split(95, slipway.Standby)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.ProveSplit(ctx, cluster, 0); slipway.CodeOf(err) != slipway.DeadlinePast {
+				t.Errorf("a source that is active was proved to stand by: %v", err)
+			}
+			shift(100, slipway.Standby)
+			if proof, err := c.ProveSplit(ctx, cluster, 15*time.Second); err != nil || proof.Groups[v2] != proof.Requests {
+				t.Errorf("%+v, %v", proof, err)
+			}
+			if n := g.Stop(); n.Failed > 0 {
+				t.Errorf("%d of %d requests failed: %v", n.Failed, n.Sent, g.Failures())
+			}
+		})
+	}
+}

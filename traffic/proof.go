@@ -4,25 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/slipway-sh/slipway"
 )
 
-// ProbeHeader names the requests that a proof sends through the load balancer; its value is the group that should serve them.
-const ProbeHeader = "Slipway-Probe"
-
 // minRequests is how many requests a proof must see served at least; more if there are many targets.
 const minRequests = 10
 
-// Proof is what the data plane showed: in a stretch of time, Requests requests were sent to targets, all of them to Group's.
+// Proof is what the data plane showed: in a stretch of time, Requests requests were sent to targets, all of them to those that
+// should get some.
 type Proof struct {
-	Group    string           `json:"group"`
+	Group    string           `json:"group,omitempty"`  // that got all; empty in a proof of a split
+	Groups   map[string]int64 `json:"groups,omitempty"` // requests by active group, in a proof of a split
 	Requests int64            `json:"requests"`
 	Served   map[string]int64 `json:"served"` // by instance
 	Took     time.Duration    `json:"took_ns"`
@@ -31,14 +25,26 @@ type Proof struct {
 // Prove proves at the data plane that all new traffic of the cluster goes to the group: all its healthy instances are in the
 // pool, active and up, no other group's are active, and while at least some requests were served, its own probes through the
 // listener among them, no other group's counter moved. Requests that were under way on another group before may still be.
-// It tries until it succeeds or within has passed, which is a DeadlinePast error that says what was seen instead.
+//
+// It tries until it succeeds or within has passed, and exactly once if within is not positive. Then it returns a DeadlinePast error
+// that says what was seen instead. Safe for concurrent use; it changes nothing.
 func (c *Controller) Prove(ctx context.Context, cluster slipway.Cluster, group string, within time.Duration) (Proof, error) {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
+	return prove(ctx, within, fmt.Sprintf("all traffic of %s goes to %s", cluster, group), func(ctx context.Context) (Proof, error) {
+		return c.proveOnce(ctx, cluster, group)
+	})
+}
+
+// prove makes tries until one is a proof of what, or within has passed; one try if it is not positive.
+func prove(ctx context.Context, within time.Duration, what string, try func(context.Context) (Proof, error)) (Proof, error) {
+	if within > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, within)
+		defer cancel()
+	}
 	begin := time.Now()
 	var seen error // what the last whole try saw; the one that the deadline cut short says only that
 	for {
-		proof, err := c.proveOnce(ctx, cluster, group)
+		proof, err := try(ctx)
 		if err == nil {
 			proof.Took = time.Since(begin)
 			return proof, nil
@@ -46,8 +52,8 @@ func (c *Controller) Prove(ctx context.Context, cluster slipway.Cluster, group s
 		if seen == nil || ctx.Err() == nil {
 			seen = err
 		}
-		if !pause(ctx, 5*time.Millisecond) {
-			return Proof{}, slipway.Errorf(slipway.DeadlinePast, "cannot prove that all traffic of %s goes to %s: %w", cluster, group, seen)
+		if within <= 0 || !pause(ctx, 5*time.Millisecond) {
+			return Proof{}, slipway.Errorf(slipway.DeadlinePast, "cannot prove that %s: %w", what, seen)
 		}
 	}
 }
@@ -107,7 +113,7 @@ func (c *Controller) proveOnce(ctx context.Context, cluster slipway.Cluster, gro
 	}
 	want := int64(max(minRequests, 2*live.Healthy()))
 	for range want {
-		if err := c.ask(ctx, before, path, group); err != nil {
+		if err := c.Ask(ctx, before, path, group); err != nil {
 			return Proof{}, fmt.Errorf("a probe through the load balancer failed: %w", err)
 		}
 	}
@@ -121,29 +127,34 @@ func (c *Controller) proveOnce(ctx context.Context, cluster slipway.Cluster, gro
 	return compare(before, after, group, want)
 }
 
-// poised says what in the pool keeps traffic from going to the group's healthy instances alone.
-func poised(pool slipway.PoolStatus, group slipway.ServerGroup) error {
-	targets := map[string]slipway.TargetStatus{}
+// poised says what in the pool keeps traffic from going to the healthy instances of these groups, to all of them and to no others.
+func poised(pool slipway.PoolStatus, groups ...slipway.ServerGroup) error {
+	targets, named := map[string]slipway.TargetStatus{}, map[string]bool{}
+	for _, g := range groups {
+		named[g.Name] = true
+	}
 	for _, t := range pool.Targets {
 		targets[t.Instance] = t
-		if t.Group != group.Name && t.Mode == slipway.Active {
+		if !named[t.Group] && t.Mode == slipway.Active {
 			return fmt.Errorf("%s of %s is active", t.Instance, t.Group)
 		}
 	}
-	if group.Healthy() == 0 {
-		return fmt.Errorf("no instance of %s is healthy", group.Name)
-	}
-	for _, i := range group.Instances {
-		if i.State != slipway.InstanceHealthy {
-			continue
+	for _, g := range groups {
+		if g.Healthy() == 0 {
+			return fmt.Errorf("no instance of %s is healthy", g.Name)
 		}
-		switch t, ok := targets[i.ID]; {
-		case !ok:
-			return fmt.Errorf("%s is not in the pool", i.ID)
-		case t.Mode != slipway.Active:
-			return fmt.Errorf("%s is %s", i.ID, t.Mode)
-		case !t.Up:
-			return fmt.Errorf("the load balancer finds %s down", i.ID)
+		for _, i := range g.Instances {
+			if i.State != slipway.InstanceHealthy {
+				continue
+			}
+			switch t, ok := targets[i.ID]; {
+			case !ok:
+				return fmt.Errorf("%s is not in the pool", i.ID)
+			case t.Mode != slipway.Active:
+				return fmt.Errorf("%s is %s", i.ID, t.Mode)
+			case !t.Up:
+				return fmt.Errorf("the load balancer finds %s down", i.ID)
+			}
 		}
 	}
 	return nil
@@ -151,32 +162,19 @@ func poised(pool slipway.PoolStatus, group slipway.ServerGroup) error {
 
 // compare makes a proof of the pool's counters before and after, or says why they are none.
 func compare(before, after slipway.PoolStatus, group string, want int64) (Proof, error) {
-	if before.Epoch != after.Epoch {
-		return Proof{}, errors.New("the load balancer's counters started anew")
-	}
-	was := map[string]int64{}
-	for _, t := range before.Targets {
-		was[t.Instance] = t.Requests
+	moved, err := moves(before, after)
+	if err != nil {
+		return Proof{}, err
 	}
 	proof := Proof{Group: group, Served: map[string]int64{}}
 	for _, t := range after.Targets {
-		n, ok := was[t.Instance]
-		if !ok {
-			return Proof{}, fmt.Errorf("%s came into the pool", t.Instance)
-		}
-		delete(was, t.Instance)
-		switch moved := t.Requests - n; {
-		case moved < 0:
-			return Proof{}, fmt.Errorf("the counter of %s started anew", t.Instance)
+		switch n := moved[t.Instance]; {
 		case t.Group == group:
-			proof.Served[t.Instance] = moved
-			proof.Requests += moved
-		case moved > 0:
-			return Proof{}, fmt.Errorf("%s of %s got %d requests", t.Instance, t.Group, moved)
+			proof.Served[t.Instance] = n
+			proof.Requests += n
+		case n > 0:
+			return Proof{}, fmt.Errorf("%s of %s got %d requests", t.Instance, t.Group, n)
 		}
-	}
-	for instance := range was {
-		return Proof{}, fmt.Errorf("%s left the pool", instance)
 	}
 	if proof.Requests < want {
 		return Proof{}, fmt.Errorf("%d requests were served, want at least %d", proof.Requests, want)
@@ -184,33 +182,29 @@ func compare(before, after slipway.PoolStatus, group string, want int64) (Proof,
 	return proof, nil
 }
 
-// ask sends one probe through the load balancer and waits for the answer: a request for path, or a connection where it is empty.
-func (c *Controller) ask(ctx context.Context, pool slipway.PoolStatus, path, group string) error {
-	address := pool.Address
-	if addr, err := netip.ParseAddr(address); err == nil && addr.IsUnspecified() {
-		address = "localhost"
+// moves returns how many requests each target got between the two, or why they cannot be compared.
+func moves(before, after slipway.PoolStatus) (map[string]int64, error) {
+	if before.Epoch != after.Epoch {
+		return nil, errors.New("the load balancer's counters started anew")
 	}
-	address = net.JoinHostPort(address, strconv.Itoa(pool.Port))
-	if path == "" {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-		if err != nil {
-			return err
+	was := map[string]int64{}
+	for _, t := range before.Targets {
+		was[t.Instance] = t.Requests
+	}
+	moved := map[string]int64{}
+	for _, t := range after.Targets {
+		n, ok := was[t.Instance]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("%s came into the pool", t.Instance)
+		case t.Requests < n:
+			return nil, fmt.Errorf("the counter of %s started anew", t.Instance)
 		}
-		return conn.Close()
+		moved[t.Instance] = t.Requests - n
+		delete(was, t.Instance)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
-	if err != nil {
-		return err
+	for instance := range was {
+		return nil, fmt.Errorf("%s left the pool", instance)
 	}
-	req.Header.Set(ProbeHeader, group)
-	res, err := c.probe.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	_, err = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
-	if err == nil && res.StatusCode >= 500 {
-		err = fmt.Errorf("status %s", res.Status)
-	}
-	return err
+	return moved, nil
 }
