@@ -25,7 +25,7 @@ func (b *Bus) Publish(_ context.Context, e slipway.Event) error {
 	defer b.mu.Unlock()
 	for _, events := range b.subscribers {
 		select {
-		case events <- copied(e):
+		case events <- Copied(e):
 		default:
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// copied returns a deep copy of a record: what JSON would carry of it. Fields that JSON leaves out are zero, and so are what they hold.
-func copied[T any](record T) T {
+// Copied returns a deep copy of a record, as what JSON carries of it: fields that JSON leaves out are zero.
+func Copied[T any](record T) T {
 	v := reflect.ValueOf(&record).Elem()
 	if c := copierOf(v.Type()); c != nil {
 		c(v)
@@ -82,6 +82,18 @@ func newCopier(t reflect.Type) copier {
 		return func(v reflect.Value) {
 			for i := range v.Len() {
 				inner(v.Index(i))
+			}
+		}
+	case reflect.Interface:
+		return func(v reflect.Value) {
+			if v.IsNil() {
+				return
+			}
+			if c := copierOf(v.Elem().Type()); c != nil {
+				to := reflect.New(v.Elem().Type()).Elem()
+				to.Set(v.Elem())
+				c(to)
+				v.Set(to)
 			}
 		}
 	case reflect.Struct:

@@ -13,7 +13,7 @@ func (s *Store) CreateDeployment(_ context.Context, d slipway.Deployment) (slipw
 	stored, ok := s.deployments[d.ID]
 	turn := stored.State == slipway.DeploymentQueued && d.State != slipway.DeploymentQueued // it has waited, and begins
 	if ok && !turn {
-		return copied(stored), nil
+		return Copied(stored), nil
 	}
 	image, ok := s.images[d.Image]
 	if !ok {
@@ -27,8 +27,8 @@ func (s *Store) CreateDeployment(_ context.Context, d slipway.Deployment) (slipw
 			return slipway.Deployment{}, err
 		}
 	}
-	s.deployments[d.ID] = copied(d)
-	return copied(d), nil
+	s.deployments[d.ID] = Copied(d)
+	return Copied(d), nil
 }
 
 // PutDeployment implements [slipway.Store].

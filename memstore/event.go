@@ -9,12 +9,12 @@ import (
 
 // AppendEvent implements [slipway.Store].
 func (s *Store) AppendEvent(_ context.Context, e slipway.Event) (slipway.Event, error) {
-	e = copied(e)
+	e = Copied(e)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.Seq = int64(len(s.events) + 1)
 	s.events = append(s.events, e)
-	return copied(e), nil
+	return Copied(e), nil
 }
 
 // Events implements [slipway.Store]; without bound for a limit below 1.
@@ -34,5 +34,5 @@ func (s *Store) Events(_ context.Context, filter slipway.EventFilter, limit int)
 	if limit > 0 && len(found) > limit {
 		found = slices.Clone(found[len(found)-limit:])
 	}
-	return copied(found), nil
+	return Copied(found), nil
 }

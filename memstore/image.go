@@ -19,7 +19,7 @@ const minDigits = 6
 
 // PutImage implements [slipway.Store].
 func (s *Store) PutImage(_ context.Context, image slipway.Image) error {
-	image = copied(image)
+	image = Copied(image)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if image.Version != "" {
@@ -52,7 +52,7 @@ func (s *Store) FindImage(_ context.Context, application, ref string) (slipway.I
 		if len(found) == 0 {
 			return slipway.Image{}, missing("a ready image of application " + quote(application))
 		}
-		return copied(found[0]), nil
+		return Copied(found[0]), nil
 	}
 	if c, ok := s.channels[channelKey{application, ref}]; ok {
 		return find(s.images, c.Image, "image "+string(c.Image))
@@ -67,7 +67,7 @@ func (s *Store) FindImage(_ context.Context, application, ref string) (slipway.I
 	case 0:
 		return slipway.Image{}, err
 	case 1:
-		return copied(found[0]), nil
+		return Copied(found[0]), nil
 	}
 	return slipway.Image{}, slipway.Errorf(slipway.Invalid, "cannot tell which image of application %q is meant: %q fits %s and %s; give more digits",
 		application, ref, found[0].Digest.Hex(), found[1].Digest.Hex())
@@ -92,8 +92,8 @@ func (s *Store) RevokeImage(_ context.Context, digest slipway.Digest, r *slipway
 		s.revocations[digest] = *r
 	}
 	image.Revoked = r
-	s.images[digest] = copied(image)
-	return copied(image), nil
+	s.images[digest] = Copied(image)
+	return Copied(image), nil
 }
 
 // DeleteImage implements [slipway.Store].

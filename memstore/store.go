@@ -144,7 +144,7 @@ func (s *Store) Routes(context.Context) ([]slipway.Route, error) {
 
 // put inserts a record, or replaces the one with the same key.
 func put[K comparable, V any](s *Store, table map[K]V, key K, record V) {
-	record = copied(record)
+	record = Copied(record)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	table[key] = record
@@ -163,7 +163,7 @@ func find[K comparable, V any](table map[K]V, key K, what string) (V, error) {
 	if !ok {
 		return record, missing(what)
 	}
-	return copied(record), nil
+	return Copied(record), nil
 }
 
 // list returns copies of the records that match, in order, at most limit of them if that is above 0.
@@ -180,7 +180,7 @@ func list[K comparable, V any](s *Store, table map[K]V, limit int, match func(V)
 	if limit > 0 && len(records) > limit {
 		records = records[:limit]
 	}
-	return copied(records)
+	return Copied(records)
 }
 
 // newest orders by time, the newest first. Keys make the order of equals certain.

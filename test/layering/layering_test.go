@@ -24,7 +24,7 @@ type pkg struct {
 }
 
 // adapters speak to one technology each and are wired together in cmd/slipwayd alone.
-var adapters = []string{"provider/local", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry", "promql"}
+var adapters = []string{"provider/local", "provider/sim", "memstore", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry", "promql"}
 
 // libraries do one thing to files, processes or answers, and know nothing of deployments.
 var libraries = []string{"analysis", "image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer", "attest", "sbom", "dpkg"}
