@@ -45,7 +45,7 @@ func (a *Amount) UnmarshalJSON(b []byte) error {
 	var n int
 	if json.Unmarshal(b, &n) == nil && string(b) != "null" {
 		if n == 0 {
-			return Errorf(Invalid, "cannot use 0 as an amount: it would stand for the default; write \"0%%\" for none")
+			return Errorf(Invalid, "cannot use 0 as an amount: it would stand for the default; want 1 or more, or \"0%%\" for none")
 		}
 		*a = Amount{N: n}
 		return nil

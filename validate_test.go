@@ -73,8 +73,10 @@ func TestSpecValidate(t *testing.T) {
 		"image.from      ":   func(s *Spec) { s.Image.From = "image:Base@stable" },
 		"image.from       ":  func(s *Spec) { s.Image.From = "image:base@" },
 		"image.from        ": func(s *Spec) { s.Image.From = "image:" + s.Application },
-		"image.irreversible": func(s *Spec) { s.Image.Irreversible, s.Image.Service, s.Image.Tests, s.Environments = true, Service{}, nil, nil },
-		"image.service":      func(s *Spec) { s.Image.Service, s.Image.Tests, s.Environments = Service{}, []Test{{Goss: "g"}}, nil },
+		"image.irreversible": func(s *Spec) {
+			s.Image.Irreversible, s.Image.Service, s.Image.Tests, s.Environments = true, Service{}, nil, nil
+		},
+		"image.service": func(s *Spec) { s.Image.Service, s.Image.Tests, s.Environments = Service{}, []Test{{Goss: "g"}}, nil },
 		"image.service ": func(s *Spec) {
 			s.Image.Service, s.Image.Tests = Service{}, nil
 			for n, e := range s.Environments {

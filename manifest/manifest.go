@@ -70,7 +70,7 @@ func (m *Manifest) Locate(err error) error {
 	}
 	place, within, deeper := strings.Cut(e.Place, ": ")
 	inSpec := false
-	for _, top := range []string{"application", "image", "environments"} {
+	for _, top := range []string{"application", "image", "environments", "retention"} {
 		rest, ok := strings.CutPrefix(place, top)
 		inSpec = inSpec || ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 	}

@@ -70,11 +70,20 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keep := 2
+	ptr := func(n int) *int { return &n }
+	number := func(n float64) *float64 { return &n }
+	no, wait, one, all := false, slipway.Duration(30*time.Second), slipway.Amount{N: 1}, slipway.Amount{N: 100, Percent: true}
+	analysis := slipway.Analysis{
+		Metrics: []slipway.Metric{
+			{Name: "errors", Source: slipway.SourceErrors, Critical: true, Tolerance: 0.5, MinEffect: 0.01},
+			{Name: "queue", Query: `queue{group="$group"}`, Server: "http://127.0.0.1:9091", Direction: slipway.DirectionEither},
+		},
+		Pass: 90, Marginal: 60, MinSamples: 20, LowTraffic: slipway.LowTrafficHold, Extend: slipway.Duration(time.Hour),
+	}
 	want := slipway.Spec{
 		Application: "hello",
 		Image: slipway.ImageSpec{
-			From: "debian:bookworm",
+			From: "debian:bookworm", Irreversible: true,
 			Layers: []slipway.Layer{
 				{Packages: []string{"nginx-light"}},
 				{Copy: &slipway.CopyLayer{From: "dist/hello.tar.gz", To: "/opt/hello", Unpack: true, Owner: "1000:1000", Mode: "0755"}},
@@ -97,13 +106,89 @@ func TestParse(t *testing.T) {
 			"staging": {Account: "local", Size: slipway.Size{Min: 2, Desired: 3, Max: 10}, Config: map[string]string{"GREETING": "hi"}, Limits: slipway.Limits{CPU: 0.5, Memory: 256}},
 			"prod": {
 				Account: "local", Size: slipway.Size{Min: 2, Desired: 3, Max: 10}, Config: map[string]string{"GREETING": "hello"}, Limits: slipway.Limits{CPU: 0.5, Memory: 256},
-				LoadBalancer: &slipway.LoadBalancerSpec{Port: 8443}, Strategy: slipway.Strategy{RedBlack: &slipway.RedBlack{Watch: slipway.Duration(time.Minute), Keep: &keep}},
-				Checks: []slipway.Check{{HTTP: &slipway.HTTPTest{Path: "/healthz"}}},
+				LoadBalancer: &slipway.LoadBalancerSpec{Port: 8443, Sticky: slipway.Sticky{Cookie: slipway.DefaultCookie}},
+				Strategy:     slipway.Strategy{RedBlack: &slipway.RedBlack{Watch: slipway.Duration(time.Minute), Keep: ptr(2)}},
+				Policy: slipway.Policy{
+					MinHealthy: slipway.Amount{N: 60, Percent: true}, OnFailure: slipway.FailureHold, Hold: slipway.Duration(2 * time.Hour), OnConflict: slipway.ConflictSupersede,
+				},
+				Prometheus: "http://127.0.0.1:9090",
+				Checks: []slipway.Check{
+					{HTTP: &slipway.HTTPTest{Path: "/healthz"}, When: []slipway.Phase{slipway.PhaseBefore, slipway.PhaseAfter}, Interval: slipway.Duration(time.Second), Count: 3, Failures: 1},
+					{File: &slipway.FileTest{Path: "/etc/app.conf"}, Timeout: slipway.Duration(time.Second)},
+					{Log: &slipway.LogCheck{Pattern: "(?i)panic|fatal", Max: 2}},
+					{
+						LoadBalancer: &slipway.LoadBalancerCheck{MaxErrors: number(0.01), MaxLatency: slipway.Duration(200 * time.Millisecond), MinRequests: 50},
+						When:         []slipway.Phase{slipway.PhaseDuring}, NoData: slipway.NoDataPass,
+					},
+					{PromQL: &slipway.PromQLCheck{Query: `sum(errors{group="$group"})`, Server: "https://prometheus.example.com", Min: number(0), Max: number(0.5)}},
+					{Webhook: &slipway.WebhookCheck{URL: "https://example.com/ok?a=b", Headers: map[string]string{"Authorization": "Bearer x"}}, NoData: slipway.NoDataFail},
+				},
 			},
+			"steps": {
+				LoadBalancer: &slipway.LoadBalancerSpec{Port: 8444, Sticky: slipway.Sticky{Cookie: "shop"}},
+				Strategy: slipway.Strategy{RollingRedBlack: &slipway.RollingRedBlack{
+					Steps: []int{10, 50}, Wait: slipway.Duration(time.Minute), Watch: slipway.Duration(2 * time.Minute), Keep: ptr(0),
+				}},
+			},
+			"batches": {
+				Size:         slipway.Size{Min: 4, Desired: 4, Max: 4},
+				LoadBalancer: &slipway.LoadBalancerSpec{Port: 8445, Sticky: slipway.Sticky{Header: "X-User"}},
+				Strategy: slipway.Strategy{Rolling: &slipway.Rolling{
+					Batch: slipway.Amount{N: 25, Percent: true}, MinHealthy: ptr(75), MaxHealthy: ptr(125), Checkpoints: []int{50},
+					Delay: slipway.Duration(10 * time.Minute), SkipMatched: true, Watch: slipway.Duration(time.Minute),
+				}},
+			},
+			"few": {LoadBalancer: &slipway.LoadBalancerSpec{Port: 8446}, Strategy: slipway.Strategy{Canary: &slipway.Canary{}}},
+			"share": {
+				Size: slipway.Size{Min: 2, Desired: 10, Max: 10}, LoadBalancer: &slipway.LoadBalancerSpec{Port: 8447}, Prometheus: "http://127.0.0.1:9090",
+				Strategy: slipway.Strategy{Canary: &slipway.Canary{
+					Steps: []int{1, 10}, Size: one, Interval: slipway.Duration(5 * time.Minute), Baseline: &no, Replace: true, Analysis: &analysis,
+					Watch: slipway.Duration(time.Hour), Keep: ptr(1),
+				}},
+			},
+			"written": {
+				Size: slipway.Size{Min: 2, Desired: 2, Max: 2}, LoadBalancer: &slipway.LoadBalancerSpec{Port: 8448},
+				Strategy: slipway.Strategy{Custom: &slipway.Custom{Watch: slipway.Duration(time.Minute), Steps: []slipway.CustomStep{
+					{Webhook: &slipway.WebhookCheck{URL: "http://127.0.0.1:1/begin"}},
+					{Create: &one},
+					{Check: &slipway.Check{TCP: &slipway.TCPTest{}}},
+					{Run: &slipway.CommandTest{Run: []string{"/warm"}}},
+					{Weight: ptr(10)},
+					{Wait: &wait},
+					{Analyse: &slipway.AnalyseStep{For: slipway.Duration(5 * time.Minute), Analysis: analysis}},
+					{Approve: &slipway.ApproveStep{}},
+					{Approve: &slipway.ApproveStep{Message: "Go on?", Expires: slipway.Duration(time.Hour)}},
+					{Create: &all},
+					{Weight: ptr(100)},
+					{Retire: &slipway.RetireStep{Keep: 3}},
+				}}},
+			},
+			"dark":   {Strategy: slipway.Strategy{None: &slipway.NoTraffic{}}},
+			"darker": {Strategy: slipway.Strategy{None: &slipway.NoTraffic{}}},
 		},
+		Retention: &slipway.Retention{Keep: 5, Days: 7},
 	}
 	if diff := cmp.Diff(want, spec); diff != "" {
 		t.Error(diff)
+	}
+
+	// What is stored and sent as JSON comes back the same, and so does what is read of that as YAML, of which JSON is a part.
+	b, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again slipway.Spec
+	if err := json.Unmarshal(b, &again); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(spec, again); diff != "" {
+		t.Errorf("as JSON: %s", diff)
+	}
+	if again, err = Parse("again", b); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(spec, again); diff != "" {
+		t.Errorf("as YAML again: %s", diff)
 	}
 }
 
@@ -125,42 +210,72 @@ var mistakes = map[string]struct {
 	"unknown key":     {file: small + "enviroments: {}\n", want: `7:1: cannot use the key "enviroments": did you mean "environments"?`},
 	"swapped letters": {file: small + "  lyaers: []\n", want: `7:3: cannot use the key "lyaers": did you mean "layers"?`},
 	"capital letter":  {file: small + "  Tests: []\n", want: `7:3: cannot use the key "Tests": did you mean "tests"?`},
-	"no such key":     {file: small + "  bananas: []\n", want: `7:3: cannot use the key "bananas": want one of from, layers, service, tests`},
-	"later key":       {file: small + "pipeline: [bake]\n", want: `7:1: cannot use "pipeline": it is not supported by this version`},
-	"later keys": {
-		file: small + "    state: [/var]\n  tests: [{promql: a}]\nenvironments:\n  prod: {load_balancer: {port: 1, sticky: cookie}, policy: {}, strategy: {canary: {}}}\n",
-		want: `7:5: cannot use "state": it is not;8:12: cannot use "promql": it is not;10:35: cannot use "sticky": it is not;10:52: cannot use "policy": it is not;10:75: cannot use "canary": it is not`,
+	"no such key":     {file: small + "  bananas: []\n", want: `7:3: cannot use the key "bananas": want one of from, irreversible, layers, service, tests`},
+	"later key":       {file: small + "pipeline: [bake]\n", want: `7:1: cannot use "pipeline" here: it is not supported by this version`},
+	"keys of elsewhere": {
+		file: small + "    state: [/var]\n  tests: [{promql: a}]\nenvironments:\n  prod: {on_failure: hold, checks: [{goss: a}], strategy: {blue-green: {}}}\n",
+		want: `7:5: cannot use "state" here: it is not supported;8:12: cannot use "promql" here: it is a check of deployments;10:10: cannot use "on_failure" here: write it in policy;10:38: cannot use "goss" here: it needs the build context;10:60: cannot use "blue-green" here: it is called "redblack"`,
 	},
-	"twice":              {file: small + "application: b\n", want: `7:1: cannot have the key "application" twice`},
-	"number key":         {file: small + "environments: {1: {}}\n", want: "7:16: cannot use the number 1 as a key: want text"},
-	"number for text":    {file: small + "    user: 1000\n", want: `7:11: cannot use the number 1000 here: want text; write it in quotes: "1000"`},
-	"bool for text":      {file: small + "    env: {A: true}\n", want: `7:14: cannot use true here: want text; write it in quotes: "true"`},
-	"date for text":      {file: small + "    env: {A: 2026-01-01}\n", want: `7:14: cannot use "2026-01-01" here: want text; write it in quotes: "2026-01-01"`},
-	"nothing for text":   {file: small + "    user:\n", want: `7:10: cannot use nothing here: want text`},
-	"object for text":    {file: small + "    user: {}\n", want: `7:11: cannot use an object here: want text`},
-	"text for number":    {file: small + "    health: {failures: two}\n", want: `7:24: cannot use the text "two" here: want a whole number`},
-	"half a port":        {file: small + "  tests: [{tcp: {port: 80.5}}]\n", want: `7:24: cannot use the number 80.5 here: want a whole number`},
-	"endless cpu":        {file: small + "environments: {a: {limits: {cpu: .inf}}}\n", want: `7:34: cannot use the number .inf here: want a number`},
-	"yes for true":       {file: small + "  layers: [{copy: {from: a, to: /, unpack: yes}}]\n", want: `7:44: cannot use the text "yes" here: want true or false`},
-	"text for list":      {file: small + "  layers: copy\n", want: `7:11: cannot use the text "copy" here: want a list`},
-	"object for list":    {file: small + "  layers: {copy: {}}\n", want: `7:11: cannot use an object here: want a list`},
-	"number of seconds":  {file: small + "    drain: 10\n", want: `7:12: cannot use "10" here: want a duration such as "10s" or "1m30s"`},
-	"negative duration":  {file: small + "    drain: -1s\n", want: `7:12: cannot use "-1s" here: want a duration`},
-	"list for duration":  {file: small + "    drain: [1s]\n", want: `7:12: cannot use a list here: want a duration`},
-	"text for size":      {file: small + "environments: {a: {size: big}}\n", want: `7:26: cannot use "big" here: want a number or {min, desired, max}`},
-	"size 0":             {file: small + "environments: {a: {size: 0}}\n", want: `7:26: cannot have 0 instances: want 1 or more`},
-	"unknown size":       {file: small + "environments: {a: {size: {minimum: 1}}}\n", want: `7:27: cannot use the key "minimum": did you mean "min"?`},
-	"unknown strategy":   {file: small + "environments: {a: {strategy: bluegreen}}\n", want: `7:30: cannot use "bluegreen" here: want highlander or redblack`},
-	"alias in itself":    {file: "application: hello\nimage: &a\n  from: scratch\n  <<: *a\n", want: "4:7: cannot use the alias *a inside of what it stands for"},
-	"all at once":        {file: small + "  x: 1\nenvironments: {a: {size: a}}\nb: 1\n", want: `7:3: cannot use the key "x";8:26: cannot use "a" here;9:1: cannot use the key "b"`},
-	"content":            {file: small + "  layers:\n    - copy: {from: dist, to: opt}\n    - copy: {from: dist}\n", want: "8:30: cannot use \"opt\" as a path in the image;9:7: cannot do without a path in the image"},
-	"content of nothing": {file: small + "  tests:\n    - {}\n", want: "8:7: cannot use an empty entry: write one of http, tcp, command"},
-	"two in one entry":   {file: small + "  tests:\n    - tcp: {}\n      http: {path: /}\n", want: "8:7: cannot have http and tcp in one entry"},
-	"wrong sizes":        {file: small + "environments:\n  a:\n    size: {min: 3, desired: 2, max: 1}\n", want: "9:5: cannot have min 3, desired 2, max 1", formed: true},
-	"balanced worker":    {file: strings.Replace(small, "    port: 8080\n", "", 1) + "environments:\n  a:\n    load_balancer: {port: 80}\n", want: "8:5: cannot balance load without a port", formed: true},
-	"path out of tree":   {file: small + "  layers:\n    - copy:\n        from: ../secret\n        to: /\n", want: `9:15: cannot use "../secret": want a path below`, formed: true},
-	"from no registry":   {file: strings.Replace(small, "scratch", "'oci:'", 1), want: `3:9: cannot use "" as a registry's image`},
-	"from itself":        {file: strings.Replace(small, "scratch", "image:hello@stable", 1), want: `3:9: cannot build hello on itself`},
+	"twice":               {file: small + "application: b\n", want: `7:1: cannot have the key "application" twice`},
+	"number key":          {file: small + "environments: {1: {}}\n", want: "7:16: cannot use the number 1 as a key: want text"},
+	"number for text":     {file: small + "    user: 1000\n", want: `7:11: cannot use the number 1000 here: want text; write it in quotes: "1000"`},
+	"bool for text":       {file: small + "    env: {A: true}\n", want: `7:14: cannot use true here: want text; write it in quotes: "true"`},
+	"date for text":       {file: small + "    env: {A: 2026-01-01}\n", want: `7:14: cannot use "2026-01-01" here: want text; write it in quotes: "2026-01-01"`},
+	"nothing for text":    {file: small + "    user:\n", want: `7:10: cannot use nothing here: want text`},
+	"object for text":     {file: small + "    user: {}\n", want: `7:11: cannot use an object here: want text`},
+	"text for number":     {file: small + "    health: {failures: two}\n", want: `7:24: cannot use the text "two" here: want a whole number`},
+	"half a port":         {file: small + "  tests: [{tcp: {port: 80.5}}]\n", want: `7:24: cannot use the number 80.5 here: want a whole number`},
+	"endless cpu":         {file: small + "environments: {a: {limits: {cpu: .inf}}}\n", want: `7:34: cannot use the number .inf here: want a number`},
+	"yes for true":        {file: small + "  layers: [{copy: {from: a, to: /, unpack: yes}}]\n", want: `7:44: cannot use the text "yes" here: want true or false`},
+	"text for list":       {file: small + "  layers: copy\n", want: `7:11: cannot use the text "copy" here: want a list`},
+	"object for list":     {file: small + "  layers: {copy: {}}\n", want: `7:11: cannot use an object here: want a list`},
+	"number of seconds":   {file: small + "    drain: 10\n", want: `7:12: cannot use "10" here: want a duration such as "10s" or "1m30s"`},
+	"negative duration":   {file: small + "    drain: -1s\n", want: `7:12: cannot use "-1s" here: want a duration`},
+	"list for duration":   {file: small + "    drain: [1s]\n", want: `7:12: cannot use a list here: want a duration`},
+	"text for size":       {file: small + "environments: {a: {size: big}}\n", want: `7:26: cannot use "big" here: want a number or {min, desired, max}`},
+	"size 0":              {file: small + "environments: {a: {size: 0}}\n", want: `7:26: cannot have 0 instances: want 1 or more`},
+	"unknown size":        {file: small + "environments: {a: {size: {minimum: 1}}}\n", want: `7:27: cannot use the key "minimum": did you mean "min"?`},
+	"unknown strategy":    {file: small + "environments: {a: {strategy: bluegreen}}\n", want: `7:30: cannot use "bluegreen" here: it is called "redblack"`},
+	"strategy of others":  {file: small + "environments: {a: {strategy: linear}}\n", want: `7:30: cannot use "linear" here: want one of highlander, redblack`},
+	"misspelt strategy":   {file: small + "environments: {a: {strategy: canry}}\n", want: `7:30: cannot use "canry" here: did you mean "canary"?`},
+	"number for strategy": {file: small + "environments: {a: {strategy: 1}}\n", want: `7:30: cannot use "1" here: want one of highlander`},
+	"custom by name":      {file: small + "environments: {a: {strategy: custom}}\n", want: `7:30: cannot use "custom" here: write its steps`},
+	"misspelt option":     {file: small + "environments: {a: {strategy: {rolling: {bach: 1}}}}\n", want: `7:41: cannot use the key "bach": did you mean "batch"?`},
+	"misspelt step":       {file: small + "environments: {a: {strategy: {custom: {steps: [{creat: 1}]}}}}\n", want: `7:49: cannot use the key "creat": did you mean "create"?`},
+	"misspelt in a step": {
+		file: small + "environments: {a: {load_balancer: {port: 1}, strategy: {custom: {steps: [{create: 1}, {analyse: {metric: []}}]}}}}\n",
+		want: `7:98: cannot use the key "metric": did you mean "metrics"?`,
+	},
+	"misspelt for a step": {file: small + "environments: {a: {strategy: {custom: {steps: [{analyse: {four: 1m}}]}}}}\n", want: `7:59: cannot use the key "four": did you mean "for"?`},
+	"two strategies":      {file: small + "environments:\n  a:\n    strategy: {redblack: , none: }\n", want: "9:5: cannot follow redblack and none at once"},
+	"amount of nothing":   {file: small + "environments: {a: {policy: {min_healthy: 0}}}\n", want: `7:42: cannot use 0 as an amount: it would stand for the default`},
+	"amount of a part":    {file: small + "environments: {a: {policy: {min_healthy: 1.5}}}\n", want: `7:42: cannot use "1.5" here: want a number of machines such as 2, or a share such as "50%"`},
+	"amount of text":      {file: small + "environments: {a: {policy: {min_healthy: half}}}\n", want: `7:42: cannot use "half" here: want a number of machines`},
+	"amount of an object": {file: small + "environments: {a: {policy: {min_healthy: {n: 1}}}}\n", want: `7:42: cannot use an object here: want a number of machines`},
+	"no amount":           {file: small + "environments: {a: {policy: {min_healthy: }}}\n", want: `7:42: cannot use nothing here: want a number of machines`},
+	"sticky by what":      {file: small + "environments: {a: {load_balancer: {port: 1, sticky: header}}}\n", want: `7:53: cannot use "header" here: want cookie, {cookie: NAME} or {header: NAME}`},
+	"sticky by no name":   {file: small + "environments: {a: {load_balancer: {port: 1, sticky: {cookie: ''}}}}\n", want: `7:53: cannot be sticky by nothing`},
+	"sticky by nothing":   {file: small + "environments: {a: {load_balancer: {port: 1, sticky: {}}}}\n", want: `7:53: cannot be sticky by nothing`},
+	"sticky by both":      {file: small + "environments: {a: {load_balancer: {port: 1, sticky: {cookie: a, header: b}}}}\n", want: `7:45: cannot be sticky by cookie and by header`},
+	"misspelt policy":     {file: small + "environments: {a: {policy: {on_failure: rolback}}}\n", want: `7:41: cannot use "rolback" here: did you mean "rollback"?`},
+	"misspelt phase":      {file: small + "environments: {a: {checks: [{tcp: {}, when: [befor]}]}}\n", want: `7:46: cannot use "befor" here: did you mean "before"?`},
+	"two checks in one":   {file: small + "environments:\n  a:\n    checks:\n      - tcp:\n        log: {pattern: a}\n", want: "10:9: cannot have tcp and log in one entry"},
+	"check of nothing":    {file: small + "environments:\n  a:\n    checks:\n      - count: 1\n", want: "10:9: cannot use an empty entry: write one of http, tcp, command"},
+	"half a request":      {file: small + "environments: {a: {load_balancer: {port: 1}, checks: [{load_balancer: {max_errors: 0, min_requests: 0.5}}]}}\n", want: "7:101: cannot use the number 0.5 here: want a whole number"},
+	"steps that fall":     {file: small + "environments:\n  a:\n    load_balancer: {port: 1}\n    strategy:\n      canary:\n        steps:\n          - 5\n          - 2\n", want: "14:13: cannot go from 5 % to 2 %", formed: true},
+	"canary of workers":   {file: small + "environments:\n  a:\n    strategy: canary\n", want: "9:15: cannot give a canary a share", formed: true},
+	"no such log line":    {file: small + "environments:\n  a:\n    checks:\n      - log:\n          pattern: a(b\n", want: `11:20: cannot read "a(b" as a regular expression`, formed: true},
+	"kept for ever":       {file: small + "retention:\n  keep: -1\n", want: "8:9: cannot use -1: want 0 or more"},
+	"alias in itself":     {file: "application: hello\nimage: &a\n  from: scratch\n  <<: *a\n", want: "4:7: cannot use the alias *a inside of what it stands for"},
+	"all at once":         {file: small + "  x: 1\nenvironments: {a: {size: a}}\nb: 1\n", want: `7:3: cannot use the key "x";8:26: cannot use "a" here;9:1: cannot use the key "b"`},
+	"content":             {file: small + "  layers:\n    - copy: {from: dist, to: opt}\n    - copy: {from: dist}\n", want: "8:30: cannot use \"opt\" as a path in the image;9:7: cannot do without a path in the image"},
+	"content of nothing":  {file: small + "  tests:\n    - {}\n", want: "8:7: cannot use an empty entry: write one of http, tcp, command"},
+	"two in one entry":    {file: small + "  tests:\n    - tcp: {}\n      http: {path: /}\n", want: "8:7: cannot have http and tcp in one entry"},
+	"wrong sizes":         {file: small + "environments:\n  a:\n    size: {min: 3, desired: 2, max: 1}\n", want: "9:5: cannot have min 3, desired 2, max 1", formed: true},
+	"balanced worker":     {file: strings.Replace(small, "    port: 8080\n", "", 1) + "environments:\n  a:\n    load_balancer: {port: 80}\n", want: "8:5: cannot balance load without a port", formed: true},
+	"path out of tree":    {file: small + "  layers:\n    - copy:\n        from: ../secret\n        to: /\n", want: `9:15: cannot use "../secret": want a path below`, formed: true},
+	"from no registry":    {file: strings.Replace(small, "scratch", "'oci:'", 1), want: `3:9: cannot use "" as a registry's image`},
+	"from itself":         {file: strings.Replace(small, "scratch", "image:hello@stable", 1), want: `3:9: cannot build hello on itself`, formed: true},
 }
 
 func TestParseMistakes(t *testing.T) {

@@ -28,16 +28,6 @@ type reader struct {
 	aliases  []*yaml.Node // being followed
 }
 
-// later lists keys that Slipway is designed to have and this version does not.
-var later = map[reflect.Type][]string{
-	reflect.TypeFor[slipway.Spec]():             {"pipeline"},
-	reflect.TypeFor[slipway.Environment]():      {"policy"},
-	reflect.TypeFor[slipway.Strategy]():         {"canary", "rolling", "rollingredblack"},
-	reflect.TypeFor[slipway.Test]():             {"promql"},
-	reflect.TypeFor[slipway.Service]():          {"state"},
-	reflect.TypeFor[slipway.LoadBalancerSpec](): {"sticky"},
-}
-
 func (r *reader) add(n *yaml.Node, format string, args ...any) {
 	r.problems = append(r.problems, slipway.Errorf(slipway.Invalid, format, args...).At(position(n).in(r.name)))
 }
@@ -106,12 +96,18 @@ func (r *reader) value(n *yaml.Node, t reflect.Type, place string) any {
 	if t.Kind() == reflect.Pointer {
 		return r.value(n, t.Elem(), place)
 	}
-	if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) && (n.Kind != yaml.MappingNode || t.Kind() != reflect.Struct) {
+	special := reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
+	if special && (n.Kind != yaml.MappingNode || t.Kind() != reflect.Struct || len(fields(t)) == 0) {
 		return r.special(n, t)
 	}
 	switch t.Kind() {
 	case reflect.Struct:
-		return r.object(n, t, place)
+		before := len(r.problems)
+		v := r.object(n, t, place)
+		if special && len(r.problems) == before {
+			r.sound(n, t, v)
+		}
+		return v
 	case reflect.Map:
 		return r.mapping(n, t, place)
 	case reflect.Slice:
@@ -130,8 +126,13 @@ func (r *reader) special(n *yaml.Node, t reflect.Type) any {
 		return nil
 	case n.ShortTag() == "!!int":
 		v = r.scalar(n, reflect.TypeFor[int]())
-		if size, ok := v.(int64); ok && size < 1 && t == reflect.TypeFor[slipway.Size]() {
-			r.add(n, "cannot have %d instances: want 1 or more", size)
+		count, _ := v.(int64)
+		switch {
+		case v != nil && count < 1 && t == reflect.TypeFor[slipway.Size]():
+			r.add(n, "cannot have %d instances: want 1 or more", count)
+			return nil
+		case v != nil && count == 0 && t == reflect.TypeFor[slipway.Amount]():
+			r.sound(n, t, v)
 			return nil
 		}
 	default:
@@ -142,35 +143,38 @@ func (r *reader) special(n *yaml.Node, t reflect.Type) any {
 		err = json.Unmarshal(b, reflect.New(t).Interface())
 	}
 	if err != nil {
-		r.add(n, "cannot use %q here: want %s", n.Value, forms[t])
+		r.add(n, "cannot use %q here: %s", n.Value, wanted(n.Value, t))
 		return nil
 	}
 	return v
 }
 
-// forms says how the types that decode themselves are written.
-var forms = map[reflect.Type]string{
-	reflect.TypeFor[slipway.Duration]():     `a duration such as "10s" or "1m30s"`,
-	reflect.TypeFor[slipway.Size]():         "a number or {min, desired, max}",
-	reflect.TypeFor[slipway.Strategy]():     "highlander or redblack, or an object with that key (canary and rolling strategies are not supported by this version)",
-	reflect.TypeFor[slipway.StrategyName](): "highlander or redblack",
+// sound adds what a type that decodes itself says of v.
+func (r *reader) sound(n *yaml.Node, t reflect.Type, v any) {
+	b, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(b, reflect.New(t).Interface())
+	}
+	if err != nil {
+		r.add(n, "%s", slipway.MessageOf(err))
+	}
 }
 
 func (r *reader) object(n *yaml.Node, t reflect.Type, place string) any {
-	fields := map[string]reflect.Type{}
-	for f := range t.Fields() {
-		fields[jsonName(f)] = f.Type
+	keys := map[string]reflect.Type{}
+	for _, f := range fields(t) {
+		keys[jsonName(f)] = f.Type
 	}
 	out := map[string]any{}
-	for _, p := range r.pairs(n, "an object with the keys "+strings.Join(names(fields), ", ")) {
-		ft, ok := fields[p.key.Value]
+	for _, p := range r.pairs(n, "an object with the keys "+strings.Join(names(keys), ", ")) {
+		ft, ok := keys[p.key.Value]
 		switch {
 		case ok:
 			out[p.key.Value] = r.pair(p, ft, place)
-		case slices.Contains(later[t], p.key.Value):
-			r.add(p.key, "cannot use %q: it is not supported by this version", p.key.Value)
+		case elsewhere[t][p.key.Value] != "":
+			r.add(p.key, "cannot use %q here: %s", p.key.Value, elsewhere[t][p.key.Value])
 		default:
-			r.add(p.key, "cannot use the key %q: %s", p.key.Value, Suggestion(p.key.Value, names(fields)))
+			r.add(p.key, "cannot use the key %q: %s", p.key.Value, Suggestion(p.key.Value, names(keys)))
 		}
 	}
 	return out
@@ -208,6 +212,10 @@ func (r *reader) scalar(n *yaml.Node, t reflect.Type) any {
 	if n.Kind == yaml.ScalarNode {
 		switch t.Kind() {
 		case reflect.String:
+			if all := words[t]; tag == "!!str" && len(all) > 0 && !slices.Contains(all, n.Value) {
+				r.add(n, "cannot use %q here: %s", n.Value, Suggestion(n.Value, all))
+				return nil
+			}
 			if tag == "!!str" {
 				return n.Value
 			}
@@ -215,7 +223,7 @@ func (r *reader) scalar(n *yaml.Node, t reflect.Type) any {
 				r.add(n, "cannot use %s here: want text; write it in quotes: %q", kind(n), n.Value)
 				return nil
 			}
-		case reflect.Int:
+		case reflect.Int, reflect.Int64:
 			var v int64
 			if tag == "!!int" && n.Decode(&v) == nil && int64(int(v)) == v {
 				return v
@@ -232,7 +240,7 @@ func (r *reader) scalar(n *yaml.Node, t reflect.Type) any {
 			}
 		}
 	}
-	want := map[reflect.Kind]string{reflect.String: "text", reflect.Int: "a whole number", reflect.Float64: "a number", reflect.Bool: "true or false"}
+	want := map[reflect.Kind]string{reflect.String: "text", reflect.Int: "a whole number", reflect.Int64: "a whole number", reflect.Float64: "a number", reflect.Bool: "true or false"}
 	r.add(n, "cannot use %s here: want %s", kind(n), want[t.Kind()])
 	return nil
 }
@@ -327,11 +335,6 @@ func kind(n *yaml.Node) string {
 		return "the text " + strconv.Quote(n.Value)
 	}
 	return strconv.Quote(n.Value)
-}
-
-func jsonName(f reflect.StructField) string {
-	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-	return name
 }
 
 func firstBadByte(data []byte) mark {

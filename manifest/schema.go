@@ -29,44 +29,22 @@ func Schema() []byte {
 	return append(b, '\n')
 }
 
-// unions lists the types of which exactly one key is written.
-var unions = []reflect.Type{reflect.TypeFor[slipway.Layer](), reflect.TypeFor[slipway.Test]()}
-
-// details adds to the schema of a type's field what its Go type does not say.
-var details = map[reflect.Type]map[string]object{
-	reflect.TypeFor[slipway.Spec](): {
-		"application":  nameSchema(),
-		"environments": {"propertyNames": nameSchema()},
-	},
-	reflect.TypeFor[slipway.ImageSpec]():        {"from": {"pattern": `^(scratch|debian:[a-z][a-z0-9.-]*|rootfs:.+\.(tar|tar\.gz|tgz))$`}},
-	reflect.TypeFor[slipway.CopyLayer]():        {"to": {"pattern": "^/"}, "owner": {"pattern": "^[0-9]+:[0-9]+$"}, "mode": {"pattern": "^0?[0-7]{3,4}$"}},
-	reflect.TypeFor[slipway.TemplateLayer]():    {"to": {"pattern": "^/."}, "owner": {"pattern": "^[0-9]+:[0-9]+$"}, "mode": {"pattern": "^0?[0-7]{3,4}$"}},
-	reflect.TypeFor[slipway.Layer]():            {"packages": {"minItems": 1}},
-	reflect.TypeFor[slipway.Service]():          {"command": {"minItems": 1}, "directory": {"pattern": "^/"}, "port": portSchema(0)},
-	reflect.TypeFor[slipway.Health]():           {"http": {"pattern": "^/"}, "failures": {"minimum": 0}},
-	reflect.TypeFor[slipway.HTTPTest]():         {"path": {"pattern": "^/"}, "port": portSchema(0), "status": {"minimum": 100, "maximum": 599}},
-	reflect.TypeFor[slipway.TCPTest]():          {"port": portSchema(0)},
-	reflect.TypeFor[slipway.CommandTest]():      {"run": {"minItems": 1}, "exit": {"minimum": 0, "maximum": 255}},
-	reflect.TypeFor[slipway.LoadBalancerSpec](): {"port": portSchema(1)},
-	reflect.TypeFor[slipway.RedBlack]():         {"keep": {"minimum": 0}},
-	reflect.TypeFor[slipway.Limits]():           {"cpu": {"minimum": 0}, "memory": {"minimum": 0}, "pids": {"minimum": 0}},
-	reflect.TypeFor[slipway.Size]():             {"min": {"minimum": 0}, "desired": {"minimum": 0}, "max": {"minimum": 1}},
-}
-
-func nameSchema() object { return object{"pattern": "^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$"} }
-
-func portSchema(least int) object { return object{"minimum": least, "maximum": 65535} }
-
 func schemaOf(t reflect.Type) object {
 	switch t {
 	case reflect.TypeFor[slipway.Duration]():
 		return object{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$|^0$`, "examples": []string{"10s", "1m30s"}}
 	case reflect.TypeFor[slipway.Size]():
 		return object{"oneOf": []object{{"type": "integer", "minimum": 1}, structSchema(t)}}
+	case reflect.TypeFor[slipway.Amount]():
+		return object{"oneOf": []object{{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9]{1,3}%$", "examples": []string{"50%"}}}}
+	case reflect.TypeFor[slipway.Sticky]():
+		return object{"oneOf": []object{{"const": "cookie"}, onlyOneKey(structSchema(t))}}
 	case reflect.TypeFor[slipway.Strategy]():
-		s := structSchema(t)
-		s["minProperties"], s["maxProperties"] = 1, 1
-		return object{"oneOf": []object{{"enum": slipway.Strategies}, s}}
+		name := slices.DeleteFunc(slices.Clone(slipway.Strategies), func(n slipway.StrategyName) bool { return n == slipway.StrategyCustom })
+		return object{"oneOf": []object{{"enum": name}, onlyOneKey(structSchema(t))}}
+	}
+	if all := words[t]; all != nil {
+		return object{"type": "string", "enum": all}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -77,7 +55,7 @@ func schemaOf(t reflect.Type) object {
 		return object{"type": []string{"object", "null"}, "additionalProperties": schemaOf(t.Elem())}
 	case reflect.Slice:
 		return object{"type": []string{"array", "null"}, "items": schemaOf(t.Elem())}
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		return object{"type": "integer"}
 	case reflect.Float64:
 		return object{"type": "number"}
@@ -90,7 +68,7 @@ func schemaOf(t reflect.Type) object {
 
 func structSchema(t reflect.Type) object {
 	properties, required := object{}, []string{}
-	for f := range t.Fields() {
+	for _, f := range fields(t) {
 		s := schemaOf(f.Type)
 		for k, v := range details[t][jsonName(f)] {
 			s[k] = v
@@ -101,13 +79,26 @@ func structSchema(t reflect.Type) object {
 		}
 	}
 	s := object{"type": "object", "properties": properties, "additionalProperties": false}
+	if len(required) > 0 {
+		s["required"] = required
+	}
+	choice, chooses := choices[t]
 	switch {
 	case slices.Contains(unions, t):
-		s["minProperties"], s["maxProperties"] = 1, 1
-	case len(required) > 0:
-		s["required"] = required
-	default:
+		return onlyOneKey(s)
+	case chooses:
+		var keys []object
+		for _, key := range choice.keys {
+			keys = append(keys, object{"required": []string{key}})
+		}
+		s[choice.how] = keys
+	case len(required) == 0:
 		s["type"] = []string{"object", "null"} // "dev:" with nothing behind it takes every default
 	}
+	return s
+}
+
+func onlyOneKey(s object) object {
+	s["type"], s["minProperties"], s["maxProperties"] = "object", 1, 1
 	return s
 }
