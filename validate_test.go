@@ -200,9 +200,9 @@ func TestRequestsValidate(t *testing.T) {
 		request interface{ Validate() error }
 		want    string
 	}{
-		"ship":                {ShipRequest{BakeRequest{Spec: good(), Version: "v1.2-3_g+x"}, []string{"dev", "prod"}}, ""},
+		"ship":                {ShipRequest{BakeRequest: BakeRequest{Spec: good(), Version: "v1.2-3_g+x"}, Environments: []string{"dev", "prod"}}, ""},
 		"ship nowhere":        {ShipRequest{BakeRequest: BakeRequest{Spec: good()}}, "environments"},
-		"ship to unknown":     {ShipRequest{BakeRequest{Spec: good()}, []string{"prd", "dev", "dev"}}, "environments[0] environments[2]"},
+		"ship to unknown":     {ShipRequest{BakeRequest: BakeRequest{Spec: good()}, Environments: []string{"prd", "dev", "dev"}}, "environments[0] environments[2]"},
 		"version latest":      {BakeRequest{Spec: good(), Version: "latest"}, "version"},
 		"version with slash":  {BakeRequest{Spec: good(), Version: "a/b"}, "version"},
 		"deploy":              {DeployRequest{Cluster: hello, Image: "v1", Environment: &Environment{}}, ""},
