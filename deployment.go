@@ -92,9 +92,7 @@ type Undo struct {
 	Group string   `json:"group,omitempty"`
 	Image Digest   `json:"image,omitempty"` // of a group that is to be destroyed: one of the same name and another image is not ours
 	Size  Size     `json:"size,omitzero"`   // to go back to
-	// Broken says that what had the traffic could not serve it when the deployment began: going back does not wait until it can.
-	Broken bool   `json:"broken,omitempty"`
-	Route  *Route `json:"route,omitempty"`
+	Route *Route   `json:"route,omitempty"`
 }
 
 // UndoKind says what takes the change back.
@@ -104,8 +102,7 @@ type UndoKind string
 const (
 	UndoDestroyGroup UndoKind = "destroy_group" // a group was created: the target, or a baseline
 	UndoRestoreRoute UndoKind = "restore_route" // traffic was shifted away from what Route says
-	UndoDisableGroup UndoKind = "disable_group" // a kept group of workers, at size zero, was started again
-	UndoResizeGroup  UndoKind = "resize_group"  // the source was shrunk; it goes back to Size
+	UndoResizeGroup  UndoKind = "resize_group"  // the source was shrunk, or a kept group was started again; it goes back to Size
 )
 
 // DeployRequest asks for a deployment.

@@ -81,6 +81,7 @@ type Begun struct {
 	Route         *slipway.Route
 	SourceSize    slipway.Size
 	SourceHealthy int
+	TargetSize    slipway.Size // of a rollback to a group that is kept
 	SourceImage   slipway.Digest
 	Drain         time.Duration // of source and target, whichever takes longer
 	Same          bool          // the source is of the same image and configuration
@@ -137,6 +138,11 @@ func (a *Activities) describe(ctx context.Context, begun *Begun, d slipway.Deplo
 		return err
 	}
 	begun.Drain = image.Service.Drain.Or(defaultDrain)
+	if kept, err := a.Provider.ServerGroup(ctx, d.Target); err == nil && d.Kind == slipway.KindRollback {
+		begun.TargetSize = kept.Size
+	} else if err != nil && slipway.CodeOf(err) != slipway.NotFound {
+		return err
+	}
 	if d.Source == "" {
 		return nil
 	}
@@ -215,11 +221,9 @@ func (a *Activities) RecordQueued(ctx context.Context, d slipway.Deployment, sup
 // Note does nothing but tell of the step.
 func (a *Activities) Note(ctx context.Context, d slipway.Deployment) error { return a.step(ctx, d) }
 
-// TellCommand stores a deployment that was told something, and tells of it.
+// TellCommand tells that a deployment was told something. It stores nothing: it runs beside the steps, and what it knows may be older than
+// what they have stored.
 func (a *Activities) TellCommand(ctx context.Context, d slipway.Deployment, c slipway.Command) error {
-	if err := a.Store.PutDeployment(ctx, d); err != nil {
-		return err
-	}
 	if activity.GetInfo(ctx).Attempt == 1 {
 		a.publish(ctx, d, slipway.DeploymentCommand, string(c.Verb)+by(c), true)
 	}

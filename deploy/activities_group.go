@@ -207,18 +207,7 @@ func (a *Activities) RestoreSize(ctx context.Context, d slipway.Deployment, undo
 	a.tell(ctx, d)
 	err := a.Provider.ResizeServerGroup(ctx, undo.Group, undo.Size)
 	if slipway.CodeOf(err) == slipway.NotFound {
-		return nil // somebody removed it: growing it is no way to serve
-	}
-	persist(&err)
-	return err
-}
-
-// DisableGroup takes an UndoDisableGroup back.
-func (a *Activities) DisableGroup(ctx context.Context, d slipway.Deployment, undo slipway.Undo) error {
-	a.tell(ctx, d)
-	err := a.Provider.ResizeServerGroup(ctx, undo.Group, slipway.Size{})
-	if slipway.CodeOf(err) == slipway.NotFound {
-		return nil
+		return nil // somebody removed it
 	}
 	persist(&err)
 	return err

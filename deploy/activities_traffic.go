@@ -124,11 +124,11 @@ func (a *Activities) PlanRestoration(ctx context.Context, d slipway.Deployment, 
 		}
 	}
 	plan.Group, plan.Split = active(*undo.Route), actives > 1
-	if plan.Group == "" || undo.Broken {
+	if plan.Group == "" {
 		return plan, nil
 	}
 	group, err := a.Provider.ServerGroup(ctx, plan.Group)
-	if slipway.CodeOf(err) == slipway.NotFound {
+	if slipway.CodeOf(err) == slipway.NotFound { // the target keeps it, which is better than nobody
 		return plan, slipway.Errorf(slipway.Failed, "%s, which is to have the traffic back, is gone", plan.Group)
 	}
 	plan.Need = max(1, group.Size.Min)

@@ -99,7 +99,7 @@ func (r *rollout) command(ctx workflow.Context, c slipway.Command) (slipway.Depl
 	case slipway.VerbApprove, slipway.VerbReject:
 		r.answer = &c
 	}
-	// What was told is known before who told it goes on.
+	// The record is stored by the step that is under way, which sees what it was told, or by the next.
 	err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.TellCommand, r.d, c).Get(ctx, nil)
 	if err != nil && !temporal.IsCanceledError(err) {
 		workflow.GetLogger(ctx).Warn("cannot tell of a command", "deployment", r.d.ID, "error", err)

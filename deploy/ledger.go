@@ -31,19 +31,22 @@ func (r *rollout) paid(kind slipway.UndoKind, group string) {
 	r.d.Undo = slices.DeleteFunc(slices.Clone(r.d.Undo), func(u slipway.Undo) bool { return u.Kind == kind && u.Group == group })
 }
 
-// undo takes back what the ledger lists, newest change first, and returns nil once it is empty.
+// undo takes back what the ledger lists, newest change first, but that the source grows again before it is given the traffic, and returns
+// nil once it is empty.
 func (r *rollout) undo(ctx workflow.Context) error {
 	for len(r.d.Undo) > 0 {
-		last := r.d.Undo[len(r.d.Undo)-1]
+		i := slices.IndexFunc(r.d.Undo, func(u slipway.Undo) bool { return u.Kind == slipway.UndoResizeGroup && u.Group == r.d.Source })
+		if i < 0 {
+			i = len(r.d.Undo) - 1
+		}
+		last := r.d.Undo[i]
 		r.d.Deadline = time.Time{}
 		var err error
 		switch last.Kind {
 		case slipway.UndoResizeGroup:
-			err = r.takeBack(ctx, "growing "+last.Group+" again", briefly, acts.RestoreSize, last)
+			err = r.takeBack(ctx, fmt.Sprintf("giving %s its %s again", last.Group, counted(last.Size.Desired)), briefly, acts.RestoreSize, last)
 		case slipway.UndoRestoreRoute:
 			err = r.restoreRoute(ctx, last)
-		case slipway.UndoDisableGroup:
-			err = r.takeBack(ctx, "stopping "+last.Group+" again", slowly, acts.DisableGroup, last)
 		case slipway.UndoDestroyGroup:
 			if err = r.drain(ctx, last.Group, 0); err == nil {
 				err = r.takeBack(ctx, "destroying "+last.Group, stopping, acts.DestroyGroup, last)
@@ -52,7 +55,7 @@ func (r *rollout) undo(ctx workflow.Context) error {
 		if err != nil {
 			return err
 		}
-		r.d.Undo = r.d.Undo[:len(r.d.Undo)-1]
+		r.d.Undo = slices.Delete(slices.Clone(r.d.Undo), i, i+1)
 	}
 	return nil
 }
@@ -78,7 +81,7 @@ func (r *rollout) restoreRoute(ctx workflow.Context, u slipway.Undo) error {
 	if err := r.takeBack(ctx, "giving traffic back to "+orNothing(u.Group), briefly, acts.RestoreRoute, u); err != nil {
 		return err
 	}
-	if plan.Group == "" || u.Broken {
+	if plan.Group == "" {
 		return nil
 	}
 	r.allow(ctx, proveWithin)

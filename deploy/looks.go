@@ -39,7 +39,7 @@ func (a *Activities) AwaitHealthy(ctx context.Context, d slipway.Deployment, w W
 			return Look{}, slipway.Errorf(slipway.DeadlinePast, "not healthy after %s: %s",
 				d.Environment.Healthy.Or(defaultHealthy).Round(time.Second), check.Progress(ctx, a.Provider, group))
 		}
-		return Look{Again: pollEvery}, nil
+		return Look{Again: a.poll(w)}, nil
 	})
 }
 
@@ -57,7 +57,7 @@ func (a *Activities) AwaitServing(ctx context.Context, d slipway.Deployment, w W
 		case late:
 			return Look{}, slipway.Errorf(slipway.DeadlinePast, "%s cannot serve: %s", w.Group, check.Progress(ctx, a.Provider, group))
 		}
-		return Look{Again: pollEvery}, nil
+		return Look{Again: a.poll(w)}, nil
 	})
 }
 
@@ -209,6 +209,14 @@ func (a *Activities) WatchTarget(ctx context.Context, d slipway.Deployment, w Wa
 	return look, err
 }
 
+// poll returns how long it takes to look for machines again.
+func (a *Activities) poll(w Wait) time.Duration {
+	if a.Patience > 0 || w.Until.IsZero() {
+		return pollEvery
+	}
+	return max(w.Until.Sub(a.now())/20, time.Second)
+}
+
 // pace returns how long a watch goes without looking: where looks are cheap that is a short time, in virtual time a share of what is left.
 func (a *Activities) pace(w Wait) time.Duration {
 	if a.Patience > 0 {
@@ -217,7 +225,7 @@ func (a *Activities) pace(w Wait) time.Duration {
 	if w.Until.IsZero() {
 		return 10 * time.Second
 	}
-	return max(w.Until.Sub(a.now())/3, time.Second)
+	return max(w.Until.Sub(a.now())/2, 5*time.Second)
 }
 
 // AwaitDrained is done when nothing is under way on the group any more, or at the deadline: what is under way then is cut off.

@@ -11,7 +11,7 @@ func rollback(ctx workflow.Context, r *rollout, kept bool) error {
 		if err := r.create(ctx, r.d.Environment.Size.Desired); err != nil {
 			return err
 		}
-	case r.worker():
+	case r.begun.TargetSize.Desired < r.d.Environment.Size.Desired:
 		if err := r.start(ctx); err != nil {
 			return err
 		}

@@ -90,7 +90,7 @@ func limitsOf(spec slipway.Rolling, e slipway.Environment) limits {
 	if spec.MinHealthy != nil {
 		l.least = percent(*spec.MinHealthy)
 	}
-	l.least = max(l.least, minHealthy(e))
+	l.least = max(1, l.least, minHealthy(e))
 	l.most = l.desired + l.batch
 	if spec.MaxHealthy != nil {
 		l.most = l.desired * *spec.MaxHealthy / 100 // rounded down: it is a bound

@@ -90,11 +90,11 @@ func (r *rollout) grow(ctx workflow.Context, machines int) error {
 	return r.ready(ctx)
 }
 
-// start brings a kept group of workers, which is at size zero, back to its size.
+// start brings a kept group that is smaller than it was, as one of workers, which is at size zero, back to its size.
 func (r *rollout) start(ctx workflow.Context) error {
 	r.size = r.d.Environment.Size.Desired
 	r.allow(ctx, r.d.Environment.Healthy.Or(defaultHealthy))
-	r.owe(slipway.Undo{Kind: slipway.UndoDisableGroup, Group: r.d.Target})
+	r.owe(slipway.Undo{Kind: slipway.UndoResizeGroup, Group: r.d.Target, Size: r.begun.TargetSize})
 	step := fmt.Sprintf("starting %s of %s again", counted(r.size), r.d.Target)
 	if err := r.do(ctx, step, slowly, nil, acts.GrowTarget, r.d.Environment.Size); err != nil {
 		return err
@@ -151,7 +151,7 @@ func (r *rollout) shift(ctx workflow.Context, step string, split []slipway.Group
 		if r.begun.Route != nil {
 			before = *r.begun.Route
 		}
-		r.owe(slipway.Undo{Kind: slipway.UndoRestoreRoute, Group: r.d.Source, Route: &before, Broken: r.begun.SourceHealthy == 0})
+		r.owe(slipway.Undo{Kind: slipway.UndoRestoreRoute, Group: r.d.Source, Route: &before})
 	}
 	var base Baseline
 	if err := r.do(ctx, step, briefly, &base, acts.ShiftTraffic, split); err != nil {

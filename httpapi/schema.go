@@ -146,7 +146,7 @@ func (targetModeSchema) Schema(huma.Registry) *huma.Schema {
 }
 
 func (undoKindSchema) Schema(huma.Registry) *huma.Schema {
-	return enum(slipway.UndoDestroyGroup, slipway.UndoRestoreRoute, slipway.UndoDisableGroup, slipway.UndoResizeGroup)
+	return enum(slipway.UndoDestroyGroup, slipway.UndoRestoreRoute, slipway.UndoResizeGroup)
 }
 
 func (diffKindSchema) Schema(huma.Registry) *huma.Schema {
