@@ -33,5 +33,17 @@ type Execution struct {
 // ShipRequest asks to bake and then deploy.
 type ShipRequest struct {
 	BakeRequest
-	Environments []string `json:"environments"`
+	Environments []string      `json:"environments"`
+	Deploy       DeployOptions `json:"deploy,omitzero"`
+}
+
+// DeployOptions say how an image is deployed, where that is not as its environment says. All are as in [DeployRequest].
+type DeployOptions struct {
+	Strategy   *Strategy      `json:"strategy,omitempty"`
+	OnConflict ConflictPolicy `json:"on_conflict,omitempty"`
+	Hotfix     bool           `json:"hotfix,omitempty"`
+	Reason     string         `json:"reason,omitempty"`
+	By         string         `json:"by,omitempty"`
+	Override   bool           `json:"override,omitempty"`
+	Force      bool           `json:"force,omitempty"`
 }

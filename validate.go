@@ -45,12 +45,18 @@ func (r ShipRequest) Validate() error {
 	}
 	for i, name := range r.Environments {
 		place := index("environments", i)
-		if _, ok := r.Spec.Environments[name]; !ok {
+		env, ok := r.Spec.Environments[name]
+		if ok && r.Deploy.Strategy != nil {
+			p.override("deploy.strategy", *r.Deploy.Strategy, &env)
+		}
+		if !ok {
 			p.add(place, "cannot ship to %q: slipway.yaml defines %s", name, nameList(r.Spec.Environments))
 		} else if slices.Contains(r.Environments[:i], name) {
 			p.add(place, "cannot ship to %q twice: name it once", name)
 		}
 	}
+	p.conflict("deploy.on_conflict", r.Deploy.OnConflict)
+	p.urgent("deploy.reason", r.Deploy.Reason, r.Deploy.Hotfix, r.Deploy.Override, r.Deploy.Force)
 	return p.err()
 }
 
@@ -68,7 +74,7 @@ func (r DeployRequest) Validate() error {
 		p.override("strategy", *r.Strategy, r.Environment)
 	}
 	p.conflict("on_conflict", r.OnConflict)
-	p.urgent(r.Reason, r.Hotfix, r.Override, r.Force)
+	p.urgent("reason", r.Reason, r.Hotfix, r.Override, r.Force)
 	return p.err()
 }
 
@@ -76,7 +82,7 @@ func (r DeployRequest) Validate() error {
 func (r RollbackRequest) Validate() error {
 	var p problems
 	p.cluster(r.Cluster)
-	p.urgent(r.Reason, false, r.Override, r.Force)
+	p.urgent("reason", r.Reason, false, r.Override, r.Force)
 	return p.err()
 }
 

@@ -87,7 +87,7 @@ func (r ReleaseRequest) Validate() error {
 }
 
 // urgent looks at what goes past a rule: jumping the queue, overriding restrictions, forcing the traffic guard.
-func (p *problems) urgent(reason string, hotfix, override, force bool) {
+func (p *problems) urgent(place, reason string, hotfix, override, force bool) {
 	var what []string
 	for _, c := range []struct {
 		asked bool
@@ -98,10 +98,10 @@ func (p *problems) urgent(reason string, hotfix, override, force bool) {
 		}
 	}
 	if len(what) > 0 {
-		p.given("reason", reason, strings.Join(what, " and "))
+		p.given(place, reason, strings.Join(what, " and "))
 		return
 	}
-	p.reason("reason", reason)
+	p.reason(place, reason)
 }
 
 // given looks at a reason that must be there. doing is what it is for, to follow "cannot".

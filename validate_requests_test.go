@@ -17,6 +17,9 @@ func TestValidateRequests(t *testing.T) {
 	release := func(targets ...ReleaseTarget) ReleaseRequest {
 		return ReleaseRequest{Environment: "prod", Members: targets}
 	}
+	ship := func(o DeployOptions) ShipRequest {
+		return ShipRequest{BakeRequest: BakeRequest{Spec: good(), Context: []ContextEntry{}}, Environments: []string{"prod"}, Deploy: o}
+	}
 	shop := ReleaseTarget{Application: "shop", Image: "v1"}
 	for name, test := range map[string]struct {
 		request interface{ Validate() error }
@@ -57,6 +60,10 @@ func TestValidateRequests(t *testing.T) {
 		"all of it with a reason":  {deploy(func(r *DeployRequest) { r.Hotfix, r.Override, r.Force, r.Reason = true, true, true, "on fire" }), ""},
 		"a conflict policy":        {deploy(func(r *DeployRequest) { r.OnConflict = ConflictSupersede }), ""},
 		"no conflict policy":       {deploy(func(r *DeployRequest) { r.OnConflict = "fight" }), "on_conflict"},
+		"shipping by override":     {ship(DeployOptions{Override: true}), "deploy.reason"},
+		"shipping into a fight":    {ship(DeployOptions{OnConflict: "fight"}), "deploy.on_conflict"},
+		"shipping with a reason":   {ship(DeployOptions{Hotfix: true, Force: true, Reason: "on fire", OnConflict: ConflictQueue, Strategy: &Strategy{Highlander: &Highlander{}}}), ""},
+		"shipping by no strategy":  {ship(DeployOptions{Strategy: &Strategy{Canary: &Canary{Steps: []int{50, 20}}}}), "deploy.strategy.canary.steps[1]"},
 		"rolling back":             {RollbackRequest{Cluster: prod}, ""},
 		"rolling back by override": {RollbackRequest{Cluster: prod, Override: true}, "reason"},
 		"rolling back by force":    {RollbackRequest{Cluster: prod, Force: true, Reason: "on fire"}, ""},

@@ -29,8 +29,9 @@ func (p *Parts) request(ctx context.Context, digest slipway.Digest) (*slipway.Ba
 	return slipway.ReadBakeRequest(ctx, p.Blobs, digest)
 }
 
-// PlanDeployment stores the execution and returns its next deployment, of the image to the environment as the request has it.
-func (a *Activities) PlanDeployment(ctx context.Context, x slipway.Execution, request slipway.Digest, environment string) (slipway.Deployment, error) {
+// PlanDeployment stores the execution and returns its next deployment, of the image to the environment as the request has it,
+// but for what the options say.
+func (a *Activities) PlanDeployment(ctx context.Context, x slipway.Execution, request slipway.Digest, environment string, o slipway.DeployOptions) (slipway.Deployment, error) {
 	if err := a.Store.PutExecution(ctx, x); err != nil {
 		return slipway.Deployment{}, err
 	}
@@ -41,6 +42,7 @@ func (a *Activities) PlanDeployment(ctx context.Context, x slipway.Execution, re
 	policy := req.Spec.Environments[environment]
 	d, err := a.plan(ctx, slipway.DeployRequest{
 		Cluster: slipway.Cluster{Application: x.Application, Environment: environment}, Image: string(x.Image), Environment: &policy,
+		Strategy: o.Strategy, OnConflict: o.OnConflict, Hotfix: o.Hotfix, Reason: o.Reason, By: o.By, Override: o.Override, Force: o.Force,
 	})
 	if err != nil {
 		return slipway.Deployment{}, err

@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/deploy"
+	"github.com/slipway-sh/slipway/restrict"
 )
 
 // Temporal is what is needed of a client.Client.
@@ -41,6 +42,7 @@ type Config struct {
 // Operator implements [slipway.Operator] on Temporal.
 type Operator struct {
 	Config
+	keeper *restrict.Keeper
 }
 
 // NewOperator returns an operator. It starts nothing.
@@ -48,7 +50,7 @@ func NewOperator(c Config) *Operator {
 	if c.NewID == nil {
 		c.NewID = randomID
 	}
-	return &Operator{c}
+	return &Operator{Config: c, keeper: newKeeper(c.Parts)}
 }
 
 // Bake implements [slipway.Operator].
@@ -99,7 +101,7 @@ func (o *Operator) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.E
 		Bake: in.Bake.ID, Deployments: []string{}, Started: in.Bake.Started,
 	}
 	in.Bake.Execution = x.ID
-	if _, err := o.start(ctx, shipStart(x), shipWorkflow, ShipInput{Execution: x, Bake: in}, nil); err != nil {
+	if _, err := o.start(ctx, shipStart(x), shipWorkflow, ShipInput{Execution: x, Bake: in, Deploy: req.Deploy}, nil); err != nil {
 		return slipway.Execution{}, err
 	}
 	return recorded(ctx, func() (slipway.Execution, error) { return o.Store.Execution(ctx, x.ID) })

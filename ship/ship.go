@@ -18,8 +18,9 @@ const shipWorkflow = "ship"
 
 // ShipInput is what the workflow of an execution works from.
 type ShipInput struct {
-	Execution slipway.Execution `json:"execution"`
-	Bake      BakeInput         `json:"bake"`
+	Execution slipway.Execution     `json:"execution"`
+	Bake      BakeInput             `json:"bake"`
+	Deploy    slipway.DeployOptions `json:"deploy,omitzero"`
 }
 
 func shipStart(x slipway.Execution) client.StartWorkflowOptions {
@@ -61,7 +62,7 @@ func (s *shipment) run(ctx workflow.Context, in ShipInput) error {
 		return err
 	}
 	for _, environment := range s.x.Environments {
-		if err := s.deploy(ctx, in.Bake.Request, environment); err != nil {
+		if err := s.deploy(ctx, in, environment); err != nil {
 			return err
 		}
 	}
@@ -102,9 +103,9 @@ func (s *shipment) bake(ctx workflow.Context, in BakeInput) error {
 }
 
 // deploy runs the deployment to one environment as a child.
-func (s *shipment) deploy(ctx workflow.Context, request slipway.Digest, environment string) error {
+func (s *shipment) deploy(ctx workflow.Context, in ShipInput, environment string) error {
 	var d slipway.Deployment
-	if err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.PlanDeployment, s.x, request, environment).Get(ctx, &d); err != nil {
+	if err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.PlanDeployment, s.x, in.Bake.Request, environment, in.Deploy).Get(ctx, &d); err != nil {
 		return err
 	}
 	var child workflow.ChildWorkflowFuture
