@@ -24,6 +24,7 @@ const (
 	exitBakeFailed  = 7
 	exitAttention   = 8
 	exitUnreachable = 9
+	exitUnclear     = 10
 	exitDetached    = 130
 )
 
@@ -37,9 +38,10 @@ deployment or a whole ship ends with what came of it.
   4    something named does not exist: an application, an environment, an image, an instance, a file
   5    it clashes with what is under way, or a safety rule forbids it
   6    it was aborted, and undone
-  7    the bake or a test of the image failed: there is nothing to deploy
+  7    the bake, a test of the image or an analysis failed
   8    the deployment failed and could not be undone: a person must look
   9    slipwayd cannot be reached, or went away before it answered
+  10   an analysis came to no clear verdict: the score is marginal, or there are too few samples
   130  interrupted by Ctrl-C or SIGTERM; work that slipwayd has accepted goes on
 
 With --no-wait, 0 means that slipwayd has accepted the work.`

@@ -50,7 +50,7 @@ In the directory of your slipway.yaml:
 		c.GroupID = "do"
 		root.AddCommand(c)
 	}
-	for _, c := range []*cobra.Command{newStatus(f, nil), newBakes(f, nil), newImages(f, nil), newImage(f), newCache(f), newInstances(f, nil), newLogs(f, nil), newDeployments(f, nil), newEvents(f, nil)} {
+	for _, c := range []*cobra.Command{newStatus(f, nil), newBakes(f, nil), newImages(f, nil), newImage(f), newCache(f), newInstances(f, nil), newLogs(f, nil), newDeployments(f, nil), newAnalyse(f, nil), newEvents(f, nil)} {
 		c.GroupID = "look"
 		root.AddCommand(c)
 	}

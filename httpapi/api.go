@@ -110,6 +110,8 @@ func (a *api) routes() []route {
 		{"POST", "/v1/restrictions", write, "restrict", "Freeze, pin or veto", "Keeps deployments from beginning; what is under way goes on. What is there already is answered as it is; a freeze that would last longer makes it last as long.", change(a.restrict)},
 		{"DELETE", "/v1/restrictions/{id}", write, "lift", "Lift a freeze, a pin or a veto", "Wants a reason. Answers with what it was.", change(a.lift)},
 
+		{"POST", "/v1/analyses", read, "analyse", "Compare two server groups", "Over a time that has been, as a canary is compared with its baseline: by default the groups of a deployment, while they shared the traffic, by its own metrics. Changes nothing, and may be asked as often as one likes.", post(a.analyse)},
+
 		{"POST", "/v1/abort/{id}", write, "abort", "Abort a bake, deployment, release or execution", "Ends it and undoes what it did. Returns when the wish is recorded; no error if it is over already.", accept(a.abort)},
 
 		{"GET", "/v1/applications", read, "listApplications", "List applications", "As they were last baked.", get(a.listApplications)},

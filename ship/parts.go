@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/analysis"
 	"github.com/slipway-sh/slipway/bake"
 )
 
@@ -23,6 +24,7 @@ type Parts struct {
 	Verifier slipway.ImageVerifier
 	Diff     LayerDiff
 	Queries  func(slipway.Environment) error // says what is wrong with the PromQL of an environment; nil: it is not looked at
+	Metrics  analysis.Ranger // answers the queries of analyses of what has been; nil: they are not measured
 	Log      *slog.Logger
 }
 
