@@ -3,6 +3,7 @@ package slipway
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 )
 
 // Environment is where an application runs and by which policy it gets there. Application and environment name a [Cluster].
@@ -84,12 +85,16 @@ func (s *Size) UnmarshalJSON(b []byte) error {
 	return strict(b, (*plain)(s), "a number or {min, desired, max}")
 }
 
-// strict decodes b into v, refusing unknown fields.
+// strict decodes b into v, refusing unknown fields. What a type within says of itself is the error.
 func strict(b []byte, v any, want string) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return Errorf(Invalid, "want %s: %w", want, err)
+		var e *Error
+		if errors.As(err, &e) {
+			return e
+		}
+		return Errorf(Invalid, "cannot use it: want %s: %w", want, err)
 	}
 	return nil
 }

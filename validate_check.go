@@ -96,9 +96,9 @@ func (p *problems) logCheck(place string, c LogCheck) {
 		reason := err.Error()
 		var e *syntax.Error
 		if errors.As(err, &e) {
-			reason = e.Code.String() + ": " + e.Expr
+			reason = e.Code.String() + " in " + e.Expr[:min(len(e.Expr), 60)]
 		}
-		p.add(place, "cannot read %q as a regular expression (RE2): %s", c.Pattern, reason)
+		p.add(place, "cannot read it as a regular expression (RE2): %s", reason)
 	}
 }
 

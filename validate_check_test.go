@@ -30,7 +30,7 @@ func TestCheckValidate(t *testing.T) {
 		"unknown policy":           {check(`{"tcp": {}, "no_data": "ignore"}`), "checks[0].no_data: want one of fail, hold, pass"},
 
 		"log of nothing":       {check(`{"log": {"pattern": ""}}`), "checks[0].log.pattern: write a regular expression"},
-		"log of no pattern":    {check(`{"log": {"pattern": "a(b"}}`), `checks[0].log.pattern: cannot read "a(b" as a regular expression (RE2): missing closing ): a(b`},
+		"log of no pattern":    {check(`{"log": {"pattern": "a(b"}}`), "checks[0].log.pattern: cannot read it as a regular expression (RE2): missing closing ) in a(b"},
 		"log of a lookahead":   {check(`{"log": {"pattern": "a(?!b)"}}`), "checks[0].log.pattern: (?!"},
 		"log of a long one":    {check(`{"log": {"pattern": "` + strings.Repeat("a", 1001) + `"}}`), "checks[0].log.pattern: want at most 1000"},
 		"log of less than no":  {check(`{"log": {"pattern": "a", "max": -1}}`), "checks[0].log.max: want 0 or more"},

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -91,10 +92,11 @@ func (sizeSchema) Schema(huma.Registry) *huma.Schema {
 	})
 }
 
-func (strategySchema) Schema(huma.Registry) *huma.Schema {
+func (strategySchema) Schema(r huma.Registry) *huma.Schema {
 	options := map[string]any{}
-	for _, name := range slipway.Strategies {
-		options[string(name)] = map[string]any{"type": []string{"object", "null"}}
+	for f := range reflect.TypeFor[slipway.Strategy]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		options[name] = map[string]any{"oneOf": []any{r.Schema(f.Type.Elem(), true, f.Name), map[string]any{"type": "null"}}}
 	}
 	return either("How traffic moves from one server group to the next: a name, or an object with the name as its only key and options as its value.",
 		map[string]any{"type": "string", "enum": slipway.Strategies},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -264,7 +265,7 @@ var mistakes = map[string]struct {
 	"half a request":      {file: small + "environments: {a: {load_balancer: {port: 1}, checks: [{load_balancer: {max_errors: 0, min_requests: 0.5}}]}}\n", want: "7:101: cannot use the number 0.5 here: want a whole number"},
 	"steps that fall":     {file: small + "environments:\n  a:\n    load_balancer: {port: 1}\n    strategy:\n      canary:\n        steps:\n          - 5\n          - 2\n", want: "14:13: cannot go from 5 % to 2 %", formed: true},
 	"canary of workers":   {file: small + "environments:\n  a:\n    strategy: canary\n", want: "9:15: cannot give a canary a share", formed: true},
-	"no such log line":    {file: small + "environments:\n  a:\n    checks:\n      - log:\n          pattern: a(b\n", want: `11:20: cannot read "a(b" as a regular expression`, formed: true},
+	"no such log line":    {file: small + "environments:\n  a:\n    checks:\n      - log:\n          pattern: a(b\n", want: "11:20: cannot read it as a regular expression", formed: true},
 	"kept for ever":       {file: small + "retention:\n  keep: -1\n", want: "8:9: cannot use -1: want 0 or more"},
 	"alias in itself":     {file: "application: hello\nimage: &a\n  from: scratch\n  <<: *a\n", want: "4:7: cannot use the alias *a inside of what it stands for"},
 	"all at once":         {file: small + "  x: 1\nenvironments: {a: {size: a}}\nb: 1\n", want: `7:3: cannot use the key "x";8:26: cannot use "a" here;9:1: cannot use the key "b"`},
@@ -307,9 +308,16 @@ func TestParseMistakes(t *testing.T) {
 func TestParseBounds(t *testing.T) {
 	bomb := "application: hello\nimage: &a0 {from: scratch, service: {command: [/a]}}\nenvironments:\n  a: &b0 {checks: [&t {tcp: {}}]}\n  b:\n    checks: &l0 [*t, *t, *t, *t, *t, *t, *t, *t, *t, *t]\n"
 	list := strings.Repeat("*l, ", 1000)
+	var patterns strings.Builder // as long as they may be, wrong, and read for each of the environments
+	patterns.WriteString("application: hello\nimage: {from: scratch, service: {command: [/a]}}\nenvironments:\n  a: &a\n    checks: [&c {log: {pattern: 'a(")
+	patterns.WriteString(strings.Repeat("b{1000}", 142) + "'}}" + strings.Repeat(", *c", 99) + "]\n")
+	for i := range 20 {
+		fmt.Fprintf(&patterns, "  a%d: *a\n", i)
+	}
 	for name, file := range map[string]string{
 		"many aliases": bomb + "x: &l [" + strings.Repeat("a, ", 1000) + "a]\ny: [" + list + "*l]\n",
 		"aliases":      "application: hello\nimage:\n  from: scratch\n  service: {command: &l [" + strings.Repeat("a, ", 1000) + "a]}\n  tests: [" + strings.Repeat("{command: {run: *l}}, ", 1000) + "]\n",
+		"patterns":     patterns.String(),
 		"deep":         strings.Repeat("[", 20000),
 		"merges":       "a: &a {<<: *a}\n",
 	} {
