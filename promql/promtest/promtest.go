@@ -81,7 +81,7 @@ func New(ctx context.Context, program, dir string, targets ...Target) (*Server, 
 func (s *Server) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := exec.Command(s.program, "--config.file="+filepath.Join(s.dir, "prometheus.yml"), //nolint:noctx // it lives until Stop, not until ctx is done
+	cmd := exec.Command(s.program, "--config.file="+filepath.Join(s.dir, "prometheus.yml"), // not with ctx: it lives until Stop
 		"--storage.tsdb.path="+filepath.Join(s.dir, "data"), "--web.listen-address="+s.address)
 	output, err := cmd.StderrPipe()
 	if err != nil {
