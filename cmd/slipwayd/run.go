@@ -14,10 +14,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/analysis"
 	"github.com/slipway-sh/slipway/attest"
 	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/bases"
 	"github.com/slipway-sh/slipway/catalog"
+	"github.com/slipway-sh/slipway/check"
 	"github.com/slipway-sh/slipway/deploy"
 	"github.com/slipway-sh/slipway/deploy/durable"
 	"github.com/slipway-sh/slipway/engine"
@@ -26,6 +28,7 @@ import (
 	"github.com/slipway-sh/slipway/image"
 	"github.com/slipway-sh/slipway/image/diff"
 	"github.com/slipway-sh/slipway/natsbus"
+	"github.com/slipway-sh/slipway/promql"
 	"github.com/slipway-sh/slipway/provider/local"
 	"github.com/slipway-sh/slipway/registry"
 	"github.com/slipway-sh/slipway/rootfs"
@@ -183,16 +186,21 @@ func run(ctx context.Context, o options) (err error) {
 	// Workflows: unfinished ones go on as soon as the worker polls.
 	parts := ship.Parts{
 		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Probe: o.probe,
-		Baker: baker, Bases: starts, Secrets: values, Verifier: verifier, Log: o.log,
+		Baker: baker, Bases: starts, Secrets: values, Verifier: verifier, Queries: promql.Check, Metrics: prometheus{}, Log: o.log,
 		Attester: &attest.Signer{Shelf: images, Key: keys.Signing(), Inventory: inventory, Version: o.version},
 		Diff: func(ctx context.Context, a, b slipway.Digest) ([]string, error) {
 			return diff.Layers(ctx, images, a, b)
 		},
 	}
 	operator := ship.NewOperator(ship.Config{Parts: parts})
-	err = temporal.StartWorker(durable.TaskQueue, durable.WorkerOptions(o.log), func(r worker.Registry) {
+	options := durable.WorkerOptions(o.log)
+	options.Interceptors = append(options.Interceptors, chaos()...)
+	err = temporal.StartWorker(durable.TaskQueue, options, func(r worker.Registry) {
 		deploy.Register(r, &deploy.Activities{
 			Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log, Address: o.lbAddress,
+			Measurer: check.Measurer{Provider: machines, Pools: router, Prometheus: func(url string) check.Asker { return promql.New(url) }},
+			Analyst:  deploy.Analysis{Deps: analysis.Deps{Store: store, Metrics: prometheus{}}},
+			Signal:   temporal.Client(), Patience: deploy.DefaultPatience,
 		})
 		ship.Register(r, &ship.Activities{Parts: parts})
 	})
@@ -204,7 +212,9 @@ func run(ctx context.Context, o options) (err error) {
 	exchange := registry.NewExchange(registry.ExchangeConfig{
 		Client: registries, Images: images, Store: store, Trust: verifier, Dir: o.path("cache/registry"),
 	})
+	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log}
 	api := httpapi.New(httpapi.Config{
+		Guard: guard,
 		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Log: o.log, Version: o.version,
 	})
