@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -27,6 +28,11 @@ var carriedOut atomic.Int64
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if *rollouts > 0 { // of which a life has one at least
+		if err := flag.Set("rapid.checks", strconv.Itoa(*rollouts)); err != nil {
+			panic(err) // rapid has that flag
+		}
+	}
 	debug.SetGCPercent(400) // a life makes much garbage, and keeps nothing
 	code := m.Run()
 	if n := carriedOut.Load(); n > 0 {
@@ -45,7 +51,14 @@ func TestRollouts(t *testing.T) {
 	for shard := range runtime.GOMAXPROCS(0) {
 		t.Run(fmt.Sprint(shard), func(t *testing.T) {
 			t.Parallel()
-			rapid.Check(t, simulate)
+			failed := false
+			rapid.Check(t, func(r *rapid.T) {
+				if *rollouts > 0 && carriedOut.Load() >= int64(*rollouts) && !failed { // what failed is looked into all the same
+					return
+				}
+				defer func() { failed = failed || r.Failed() }()
+				simulate(r)
+			})
 		})
 	}
 }
