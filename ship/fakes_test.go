@@ -107,7 +107,8 @@ func (m *machines) Watch(context.Context) <-chan string { return make(chan strin
 // ways is traffic and router in one: what the store says is what the data plane does.
 type ways struct {
 	slipway.Router
-	store slipway.Store
+	store    slipway.Store
+	machines *machines
 }
 
 func (w *ways) SetRoute(ctx context.Context, route slipway.Route) error {
@@ -116,9 +117,29 @@ func (w *ways) SetRoute(ctx context.Context, route slipway.Route) error {
 func (w *ways) Prove(context.Context, slipway.Cluster, string, time.Duration) (traffic.Proof, error) {
 	return traffic.Proof{}, nil
 }
+func (w *ways) ProveSplit(context.Context, slipway.Cluster, time.Duration) (traffic.Proof, error) {
+	return traffic.Proof{}, nil
+}
 func (w *ways) Drained(context.Context, slipway.Cluster, string) error { return nil }
-func (w *ways) Pool(context.Context, string) (slipway.PoolStatus, error) {
-	return slipway.PoolStatus{}, nil
+
+func (w *ways) Pool(ctx context.Context, loadBalancer string) (slipway.PoolStatus, error) {
+	pool := slipway.PoolStatus{LoadBalancer: loadBalancer, Epoch: "1"}
+	routes, err := w.store.Routes(ctx)
+	for _, route := range routes {
+		if route.Cluster.String() != loadBalancer {
+			continue
+		}
+		for _, g := range route.Groups {
+			group, err := w.machines.ServerGroup(ctx, g.Group)
+			if err != nil {
+				continue
+			}
+			for _, i := range group.Instances {
+				pool.Targets = append(pool.Targets, slipway.TargetStatus{Target: slipway.Target{Instance: i.ID, Group: g.Group, Mode: g.Mode, Weight: 1}, Up: true})
+			}
+		}
+	}
+	return pool, err
 }
 
 // blobs keeps blobs in memory.

@@ -123,7 +123,7 @@ func (o *Operator) Deploy(ctx context.Context, req slipway.DeployRequest) (slipw
 func (p *Parts) plan(ctx context.Context, req slipway.DeployRequest) (slipway.Deployment, error) {
 	d, err := deploy.PlanDeploy(ctx, p.Store, req)
 	if err == nil && p.Queries != nil {
-		err = p.Queries(d.Environment)
+		err = p.Queries(d.Cluster, d.Environment)
 	}
 	if err == nil {
 		err = deploy.Verified(ctx, p.Verifier, d)

@@ -16,12 +16,20 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/check"
 	"github.com/slipway-sh/slipway/deploy"
 	"github.com/slipway-sh/slipway/deploy/durable"
 	"github.com/slipway-sh/slipway/engine"
 	"github.com/slipway-sh/slipway/ship"
 	"github.com/slipway-sh/slipway/sqlstore"
 )
+
+// passing are checks that pass.
+type passing struct{}
+
+func (passing) Measure(_ context.Context, c slipway.Check, _ check.Subject) slipway.Measurement {
+	return slipway.Measurement{Check: check.CheckName(c), Outcome: slipway.OutcomePass}
+}
 
 // silent is a bus without listeners.
 type silent struct{}
@@ -69,7 +77,7 @@ func (y *yard) open() {
 	if err != nil {
 		y.t.Fatal(err)
 	}
-	w := &ways{store: y.store}
+	w := &ways{store: y.store, machines: y.machines}
 	parts := ship.Parts{
 		Temporal: e.Client(), Store: y.store, Bus: silent{}, Blobs: y.blobs, Provider: y.machines, Baker: y.baker, Bases: bases{},
 		Secrets: &y.secrets, Attester: &y.attester, Verifier: &y.attester, Log: log,
@@ -78,7 +86,10 @@ func (y *yard) open() {
 		},
 	}
 	err = e.StartWorker(durable.TaskQueue, durable.WorkerOptions(log), func(r worker.Registry) {
-		deploy.Register(r, &deploy.Activities{Store: y.store, Bus: silent{}, Provider: y.machines, Router: w, Traffic: w, Log: log, Address: "127.0.0.1"})
+		deploy.Register(r, &deploy.Activities{
+			Store: y.store, Bus: silent{}, Provider: y.machines, Router: w, Traffic: w, Measurer: passing{}, Signal: e.Client(),
+			Log: log, Address: "127.0.0.1", Patience: deploy.DefaultPatience,
+		})
 		ship.Register(r, &ship.Activities{Parts: parts})
 	})
 	if err != nil {

@@ -23,8 +23,8 @@ type Parts struct {
 	Attester Attester
 	Verifier slipway.ImageVerifier
 	Diff     LayerDiff
-	Queries  func(slipway.Environment) error // says what is wrong with the PromQL of an environment; nil: it is not looked at
-	Metrics  analysis.Ranger // answers the queries of analyses of what has been; nil: they are not measured
+	Queries  func(slipway.Cluster, slipway.Environment) error // says what is wrong with the PromQL of an environment; nil: it is not looked at
+	Metrics  analysis.Ranger                                  // answers the queries of analyses of what has been; nil: they are not measured
 	Log      *slog.Logger
 }
 
