@@ -54,6 +54,10 @@ test: ## vet and run every test (root)
 	go vet ./...
 	SLIPWAY_BIN=$(CURDIR)/build scripts/test $(NO_RACE)
 
+.PHONY: simulate
+simulate: ## carry out N random rollouts in the simulator (N=100000), or again those that a SEED stands for
+	@scripts/simulate $(or $(N),20000) $(SEED)
+
 .PHONY: bench
 bench: ## measure against the references and write build/bench.json (root)
 	@scripts/deps $(BENCH_PACKAGES)
