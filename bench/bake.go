@@ -53,7 +53,7 @@ func (b *bench) newApp(name string, tested bool) (*app, error) {
 		},
 	}
 	if tested {
-		spec.Image.Tests = []slipway.Check{{HTTP: &slipway.HTTPTest{Path: "/"}}}
+		spec.Image.Tests = []slipway.Test{{HTTP: &slipway.HTTPTest{Path: "/"}}}
 	}
 	a.manifest, err = daemon.WriteContext(a.dir, spec, nil)
 	if err != nil {
