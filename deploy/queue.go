@@ -20,9 +20,18 @@ const QueueName = "queue"
 // signalTurn tells one that waits that it is its turn; it carries those that wait behind it.
 const signalTurn = "turn"
 
-// lookAgain is how long one that waits goes without being told anything before it sees for itself whether its turn has come: who
-// should have told it may have been terminated by force.
-const lookAgain = 30 * time.Second
+// One that waits sees for itself whether its turn has come when it has not been told anything for a while, at first soon and then more
+// and more rarely: who should have told it may have been about to end when it heard of it, or may have been terminated by force.
+const (
+	lookSoon   = 2 * time.Second
+	lookRarely = 2 * time.Minute
+)
+
+// Who is told that its turn has come may be told a moment before that is so.
+const (
+	turnWithin = 5 * time.Second
+	turnEvery  = 50 * time.Millisecond
+)
 
 // Waiter is a deployment that waits for another of its cluster to end.
 type Waiter struct {
@@ -67,6 +76,8 @@ func Queue(ctx workflow.Context, d slipway.Deployment, supersede bool) (slipway.
 	d.Waiting = &slipway.Waiting{For: "another deployment of " + d.Cluster.String() + " to end", Unblocks: "its end; slipway abort ends either", Then: "it begins"}
 	err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.RecordQueued, d, supersede).Get(ctx, nil)
 	var rest []Waiter
+	var due time.Time // until when the turn must have come
+	patience := lookSoon
 	for err == nil {
 		var child workflow.ChildWorkflowFuture
 		begun := d
@@ -76,8 +87,14 @@ func Queue(ctx workflow.Context, d slipway.Deployment, supersede bool) (slipway.
 		case err == nil:
 			err = child.Get(ctx, &d)
 			return d, err
+		case temporal.IsWorkflowExecutionAlreadyStartedError(err) && workflow.Now(ctx).Before(due):
+			err = workflow.Sleep(ctx, turnEvery)
 		case temporal.IsWorkflowExecutionAlreadyStartedError(err):
-			rest, err = awaitTurn(ctx, Waiter{Deployment: d.ID, Hotfix: d.Hotfix, Since: d.Started}, d.Cluster)
+			var told bool
+			told, rest, err = awaitTurn(ctx, Waiter{Deployment: d.ID, Hotfix: d.Hotfix, Since: d.Started}, d.Cluster, patience)
+			if patience = min(2*patience, lookRarely); told {
+				due, patience = workflow.Now(ctx).Add(turnWithin), lookSoon
+			}
 		}
 	}
 	last, _ := workflow.NewDisconnectedContext(ctx)
@@ -90,19 +107,19 @@ func Queue(ctx workflow.Context, d slipway.Deployment, supersede bool) (slipway.
 	return d, err
 }
 
-// awaitTurn tells the deployment that is under way that another waits, and returns when that is over, with those that wait behind this one.
-func awaitTurn(ctx workflow.Context, w Waiter, c slipway.Cluster) ([]Waiter, error) {
+// awaitTurn tells the deployment that is under way that another waits, and returns when that one is told that its turn has come, with those
+// that wait behind it, or has waited long enough to see for itself.
+func awaitTurn(ctx workflow.Context, w Waiter, c slipway.Cluster, long time.Duration) (told bool, rest []Waiter, err error) {
 	// If it ends before it hears of this, the turn has come.
 	if err := workflow.SignalExternalWorkflow(ctx, WorkflowID(c), "", signalWaiting, w).Get(ctx, nil); err != nil {
-		return nil, ctx.Err()
+		return false, nil, ctx.Err()
 	}
-	var rest []Waiter
 	turn := workflow.GetSignalChannel(ctx, signalTurn)
-	if _, err := workflow.AwaitWithTimeout(ctx, lookAgain, func() bool { return turn.Len() > 0 }); err != nil {
-		return nil, err
+	if _, err := workflow.AwaitWithTimeout(ctx, long, func() bool { return turn.Len() > 0 }); err != nil {
+		return false, nil, err
 	}
-	turn.ReceiveAsync(&rest)
-	return rest, nil
+	told = turn.ReceiveAsync(&rest)
+	return told, rest, nil
 }
 
 // enqueue notes one that waits.

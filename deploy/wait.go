@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -246,7 +247,7 @@ func (r *rollout) await(ctx workflow.Context, w waiting) (Look, error) {
 			if _, err := workflow.AwaitWithTimeout(ctx, look.Again, r.interrupts(w)); err != nil {
 				return Look{}, err
 			}
-		case temporal.IsCanceledError(err) && ctx.Err() == nil: // it was interrupted, to be looked at with other eyes
+		case errors.Is(err, errInterrupted): // to be looked at with other eyes
 		case r.hold(ctx, err):
 			first = true
 			r.forget(w.wait.Phase)
@@ -272,11 +273,16 @@ func (r *rollout) look(ctx workflow.Context, w waiting, first bool) (Look, error
 	defer cancel()
 	interrupts := r.interrupts(w)
 	future := workflow.ExecuteActivity(durable.Step(looking, lookWithin), w.look, r.d, w.wait)
+	interrupted := false
 	if err := workflow.Await(ctx, func() bool { return future.IsReady() || interrupts() }); err == nil && !future.IsReady() {
+		interrupted = true
 		cancel()
 	}
 	var look Look
 	if err := future.Get(ctx, &look); err != nil {
+		if interrupted && ctx.Err() == nil && cutShort(err) {
+			return Look{}, errInterrupted
+		}
 		return Look{}, err
 	}
 	if look.Tallies != nil {
@@ -288,6 +294,13 @@ func (r *rollout) look(ctx workflow.Context, w waiting, first bool) (Look, error
 	r.note(look)
 	return look, nil
 }
+
+// errInterrupted says that a look was cut short because something happened meanwhile.
+var errInterrupted = errors.New("interrupted")
+
+// cutShort reports whether err is what becomes of an activity that was cancelled. One whose slipwayd was killed is not tried again then, and
+// nobody hears of it any more.
+func cutShort(err error) bool { return temporal.IsCanceledError(err) || temporal.IsTimeoutError(err) }
 
 // interrupts returns what reports whether something has happened that the waiting has to heed.
 func (r *rollout) interrupts(w waiting) func() bool {

@@ -7,7 +7,6 @@ import (
 
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -115,7 +114,7 @@ func (r *rollout) end(ctx workflow.Context, cancelled bool, err error) {
 	switch {
 	case err == nil:
 		r.d.Error = nil
-	case cancelled && (temporal.IsCanceledError(err) || r.d.State == slipway.DeploymentHeld):
+	case cancelled && (cutShort(err) || r.d.State == slipway.DeploymentHeld):
 		state, r.d.Error = slipway.DeploymentAborted, slipway.Errorf(slipway.ClosedByAbort, "%s was %s", doing, r.aborted())
 	default:
 		state, r.d.Error = slipway.DeploymentRolledBack, durable.Error(err)

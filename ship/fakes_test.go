@@ -293,3 +293,18 @@ func (s *secrets) DropSecrets(_ context.Context, handle string) error {
 	s.dropped = append(s.dropped, handle)
 	return nil
 }
+
+func (m *machines) ResizeServerGroup(_ context.Context, name string, size slipway.Size) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g, ok := m.groups[name]
+	if !ok {
+		return slipway.Errorf(slipway.NotFound, "no group %s", name)
+	}
+	g.Size, g.Instances = size, nil
+	for i := range size.Desired {
+		g.Instances = append(g.Instances, slipway.Instance{ID: fmt.Sprintf("i-%s-%d", name, i), Group: name, State: m.state(g.Image)})
+	}
+	m.groups[name] = g
+	return nil
+}
