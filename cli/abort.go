@@ -17,15 +17,15 @@ type abortOptions struct {
 	id string
 }
 
-var workForm = regexp.MustCompile(`^[bdx]-[A-Za-z0-9_-]+$`)
+var workForm = regexp.MustCompile(`^[bdrx]-[A-Za-z0-9_-]+$`)
 
 func newAbort(f *Factory, runF func(context.Context, *abortOptions) error) *cobra.Command {
 	o := &abortOptions{f: f}
 	return &cobra.Command{
 		Use:   "abort ID",
-		Short: "End a bake, a deployment or a ship, and undo what it did",
-		Long: `End a bake (b-…), a deployment (d-…) or a whole ship (x-…) and undo what it did. It returns when
-slipwayd has recorded the wish; "slipway events --follow" shows it come true. Work that is over
+		Short: "End a bake, a deployment, a release or a ship, and undo what it did",
+		Long: `End a bake (b-…), a deployment (d-…), a release (r-…) or a whole ship (x-…) and undo what it did. It returns
+when slipwayd has recorded the wish; "slipway events --follow" shows it come true. Work that is over
 already is left as it is.`,
 		Example: `  slipway abort d-44bbgrolax`,
 		Args:    cobra.ExactArgs(1),
@@ -41,7 +41,7 @@ already is left as it is.`,
 
 func abortRun(ctx context.Context, o *abortOptions) error {
 	if !workForm.MatchString(o.id) {
-		return slipway.Errorf(slipway.Invalid, "cannot abort %q: want the id of a bake (b-…), a deployment (d-…) or a ship (x-…)", o.id)
+		return slipway.Errorf(slipway.Invalid, "cannot abort %q: want the id of a bake (b-…), a deployment (d-…), a release (r-…) or a ship (x-…)", o.id)
 	}
 	c, err := o.f.client()
 	if err != nil {
@@ -70,7 +70,7 @@ func abortRun(ctx context.Context, o *abortOptions) error {
 	return err
 }
 
-// finalState returns the final state of a bake, deployment or execution, and "" while it goes on.
+// finalState returns the final state of a bake, deployment, release or execution, and "" while it goes on.
 func finalState(ctx context.Context, c *client.Client, id string) (string, error) {
 	var state string
 	var done bool
@@ -84,6 +84,10 @@ func finalState(ctx context.Context, c *client.Client, id string) (string, error
 		var d slipway.Deployment
 		d, err = c.Deployment(ctx, id)
 		state, done = string(d.State), d.State.Done()
+	case 'r':
+		var r slipway.Release
+		r, err = c.GetRelease(ctx, id)
+		state, done = string(r.State), r.State.Done()
 	default:
 		var x slipway.Execution
 		x, err = c.Execution(ctx, id)

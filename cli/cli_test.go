@@ -27,6 +27,8 @@ type fake struct {
 	bake       slipway.Bake
 	execution  slipway.Execution
 	deployment slipway.Deployment
+	release    slipway.Release
+	accepted   func(*fake) // what happens as soon as a retry or a release is
 	events     []slipway.Event
 	posted     map[string]string // body by path
 	aborted    func(*fake, string)
@@ -36,10 +38,13 @@ type fake struct {
 func newFake() *fake {
 	began := time.Now()
 	return &fake{
-		changed:    make(chan struct{}),
-		posted:     map[string]string{},
-		bake:       slipway.Bake{ID: "b-1", Application: "hello", Version: "v2", State: slipway.BakeRunning, Started: began},
-		execution:  slipway.Execution{ID: "x-1", Application: "hello", Environments: []string{"prod"}, State: slipway.ExecutionRunning, Started: began},
+		changed:   make(chan struct{}),
+		posted:    map[string]string{},
+		bake:      slipway.Bake{ID: "b-1", Application: "hello", Version: "v2", State: slipway.BakeRunning, Started: began},
+		execution: slipway.Execution{ID: "x-1", Application: "hello", Environments: []string{"prod"}, State: slipway.ExecutionRunning, Started: began},
+		release: slipway.Release{ID: "r-1", Environment: "prod", State: slipway.ReleaseRunning, Started: began, Members: []slipway.ReleaseMember{
+			{Application: "hello", Image: slipway.DigestOf(nil)}, {Application: "web", Image: slipway.DigestOf(nil)},
+		}},
 		deployment: slipway.Deployment{ID: "d-1", Cluster: slipway.Cluster{Application: "hello", Environment: "prod"}, State: slipway.DeploymentRunning, Source: "hello-prod-v001", Target: "hello-prod-v002", Started: began},
 	}
 }
@@ -55,8 +60,10 @@ func (s *fake) change(f func(*fake)) {
 
 // tell adds an event. The caller holds the lock.
 func (s *fake) tell(kind slipway.EventKind, message string) {
-	e := slipway.Event{Seq: int64(len(s.events) + 1), Time: time.Now(), Kind: kind, Message: message, Application: "hello"}
+	e := slipway.Event{Seq: int64(len(s.events) + 1), Time: time.Now(), Kind: kind, Message: message, Application: "hello", Environment: "prod"}
 	switch kind {
+	case slipway.ReleaseStarted, slipway.ReleaseFinished:
+		e.Application = ""
 	case slipway.BakeStarted, slipway.BakeLayer, slipway.BakeOutput, slipway.BakeTest, slipway.BakeFinished:
 		e.Bake = "b-1"
 	default:
@@ -86,9 +93,24 @@ func (s *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = s.deployment
 	case "GET /v1/images/hello/" + string(s.deployment.Image):
 		answer = slipway.Image{Version: "v2"}
+	case "POST /v1/deployments/d-1/retry":
+		s.accepted(s)
+		answer = s.deployment
+	case "POST /v1/releases":
+		s.accepted(s)
+		answer = s.release
+	case "GET /v1/releases/r-1":
+		answer = s.release
+	case "GET /v1/images":
+		answer = map[string]any{"items": []slipway.Image{}}
+	case "GET /v1/clusters/hello/prod":
+		answer = slipway.ClusterStatus{Cluster: s.deployment.Cluster, Deployment: &s.deployment}
 	case "GET /v1/events":
-		s.stream(w, r)
-		return
+		if r.Header.Get("Accept") == "text/event-stream" {
+			s.stream(w, r)
+			return
+		}
+		answer = map[string]any{"items": s.events[max(0, len(s.events)-1):]} // the newest
 	default:
 		id, abort := strings.CutPrefix(r.URL.Path, "/v1/abort/")
 		switch {
@@ -111,7 +133,7 @@ func (s *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *fake) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	q := r.URL.Query()
-	f := slipway.EventFilter{Bake: q.Get("bake"), Deployment: q.Get("deployment")}
+	f := slipway.EventFilter{Bake: q.Get("bake"), Deployment: q.Get("deployment"), Environment: q.Get("environment")}
 	fmt.Sscan(q.Get("after"), &f.After)
 	for !s.down {
 		for _, e := range s.events {
@@ -257,12 +279,12 @@ func TestShip(t *testing.T) {
 		s.finishDeployment(slipway.DeploymentSucceeded)
 		s.execution.State = slipway.ExecutionSucceeded
 	})
-	if exit := r.main(t, "ship", "-f", app(t), "--version", "v2"); exit != exitGood {
+	if exit := r.main(t, "ship", "-f", app(t), "--version", "v2", "--on-conflict", "supersede", "--hotfix", "--reason", "on fire"); exit != exitGood {
 		t.Errorf("exit status %d: %s", exit, r.errOut)
 	}
 	wantIn(t, r.out.String(), " uploaded 1 file, 7 B\n", " bake b-1: layer 1: copy hello\n", " deploy d-1: wait for 3 instances\n", "hello: baked v2 (e3b0c44298fc), 2.5 MB in 1 layer (1 cached), after 0.",
 		"hello prod: v2 serves 100 % of traffic after 0.90 s\n")
-	wantIn(t, s.posted["POST /v1/executions"], `"version":"v2"`, `"environments":["prod"]`, `"path":"hello"`)
+	wantIn(t, s.posted["POST /v1/executions"], `"version":"v2"`, `"environments":["prod"]`, `"path":"hello"`, `"deploy":{"on_conflict":"supersede","hotfix":true,"reason":"on fire"}`)
 }
 
 func TestShipOnTerminal(t *testing.T) {
@@ -335,7 +357,7 @@ func TestShipFailures(t *testing.T) {
 			s.deployment.Undo = []slipway.Undo{{Kind: slipway.UndoDestroyGroup, Group: "hello-prod-v002"}}
 			s.finishDeployment(slipway.DeploymentNeedsAttention)
 			s.execution.State = slipway.ExecutionFailed
-		}, exitAttention, []string{"could not be undone; look at it now", "\n  still to undo: destroy_group hello-prod-v002\n"}},
+		}, exitAttention, []string{"could not be undone; look at it now", "with slipway deployment show d-1\n  still to undo: destroy hello-prod-v002\n"}},
 		"for another reason": {func(s *fake) {
 			s.finishDeployment(slipway.DeploymentSucceeded)
 			s.execution.State, s.execution.Error = slipway.ExecutionFailed, slipway.Errorf(slipway.Conflict, "cannot deploy: d-0 is under way")

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,8 @@ type deployOptions struct {
 	image   string
 	file    string
 	dryRun  bool
-	wait    waitFlags
+	deployFlags
+	wait waitFlags
 }
 
 func newDeploy(f *Factory, runF func(context.Context, *deployOptions) error) *cobra.Command {
@@ -30,12 +32,15 @@ func newDeploy(f *Factory, runF func(context.Context, *deployOptions) error) *co
 least six of its first digits, or "latest". What it is moved by, and how large it will be, is what slipway.yaml
 said when it was baked last; --file takes it from a slipway.yaml here.
 
-A deployment that fails is undone. While one is under way, a second of the same application and
-environment is refused.
+A deployment that fails is undone, or held for a person, as the environment's policy says. While one is under way, a
+second of the same application and environment is refused, waits or takes over, by the policy or --on-conflict.
+A freeze, a pin or a veto forbids it: "slipway restrictions" lists them.
 
 --json prints the deployment as it ended, and nothing before.`,
 		Example: `  slipway deploy hello prod v2
-  slipway deploy hello prod latest --dry-run`,
+  slipway deploy hello prod latest --dry-run
+  slipway deploy hello prod v3 --strategy canary --on-conflict queue
+  slipway deploy hello prod v4 --hotfix --override --reason "checkout is down"`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.cluster, o.image = slipway.Cluster{Application: args[0], Environment: args[1]}, args[2]
@@ -47,6 +52,7 @@ environment is refused.
 	}
 	c.Flags().StringVarP(&o.file, "file", "f", "", "take the environment from this slipway.yaml")
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would happen, and change nothing")
+	o.deployFlags.add(c)
 	o.wait.add(c)
 	return c
 }
@@ -55,7 +61,14 @@ func deployRun(ctx context.Context, o *deployOptions) error {
 	if err := o.wait.check(); err != nil {
 		return err
 	}
-	req := slipway.DeployRequest{Cluster: o.cluster, Image: o.image}
+	how, err := o.options(o.f)
+	if err != nil {
+		return err
+	}
+	req := slipway.DeployRequest{
+		Cluster: o.cluster, Image: o.image, Strategy: how.Strategy, OnConflict: how.OnConflict, Hotfix: how.Hotfix,
+		Reason: how.Reason, By: how.By, Override: how.Override, Force: how.Force,
+	}
 	if o.file != "" {
 		m, err := manifest.Load(o.file)
 		if err != nil {
@@ -78,22 +91,41 @@ func deployRun(ctx context.Context, o *deployOptions) error {
 	if o.dryRun {
 		return dryRun(ctx, o.f, c, req)
 	}
-	return startAndWait(ctx, o.f, c, o.cluster, o.wait, func(ctx context.Context) (slipway.Deployment, error) { return c.Deploy(ctx, req) })
+	return o.f.startAndWait(ctx, c, begin(o.cluster, func(ctx context.Context) (slipway.Deployment, error) { return c.Deploy(ctx, req) }), o.wait)
+}
+
+// start is how a deployment is started.
+type start struct {
+	do  func(context.Context) (d slipway.Deployment, after int64, err error) // after is the event from which on it is told
+	see string                                                               // the command that shows whether it was started
+}
+
+// begin is the start of a new deployment of the cluster.
+func begin(cluster slipway.Cluster, do func(context.Context) (slipway.Deployment, error)) start {
+	return start{
+		see: "slipway deployments " + cluster.Application + " " + cluster.Environment,
+		do: func(ctx context.Context) (slipway.Deployment, int64, error) {
+			d, err := do(ctx)
+			return d, 0, err
+		},
+	}
 }
 
 // startAndWait starts a deployment, waits for it as the flags say, and prints how it ended.
-func startAndWait(ctx context.Context, f *Factory, c *client.Client, cluster slipway.Cluster, flags waitFlags, start func(context.Context) (slipway.Deployment, error)) error {
+func (f *Factory) startAndWait(ctx context.Context, c *client.Client, s start, flags waitFlags) error {
 	startCtx, stop := f.interruptible(ctx)
-	d, err := start(startCtx)
+	d, after, err := s.do(startCtx)
 	stop()
 	if err != nil {
-		return accepted(err, "slipway deployments "+cluster.Application+" "+cluster.Environment)
+		return accepted(err, s.see)
 	}
 	if flags.noWait {
 		return f.printID(d.ID, d)
 	}
 	view := f.progress(false)
-	d, err = newWaiter(f, c, view, d.ID, flags).deployment(ctx, d.ID)
+	w := newWaiter(f, c, view, d.ID, flags)
+	w.after = after
+	d, err = w.deployment(ctx, d.ID)
 	view.close()
 	if err != nil {
 		return err
@@ -133,9 +165,13 @@ func (f *Factory) deploymentEnd(ctx context.Context, c *client.Client, d slipway
 	case slipway.DeploymentAborted:
 		return &outcome{exitAborted, fmt.Sprintf("%s: %s was aborted; %s", where, d.ID, source)}
 	case slipway.DeploymentNeedsAttention:
-		text := fmt.Sprintf("%s: %s failed and could not be undone; look at it now%s", where, d.ID, why)
-		for _, u := range d.Undo {
-			text += fmt.Sprintf("\n  still to undo: %s %s", u.Kind, u.Group)
+		what := "could not be undone"
+		if d.Irreversible {
+			what = "is not undone, as its image cannot be taken back"
+		}
+		text := fmt.Sprintf("%s: %s failed and %s; look at it now, with slipway deployment show %s%s", where, d.ID, what, d.ID, why)
+		for _, u := range slices.Backward(d.Undo) {
+			text += "\n  still to undo: " + undoText(u)
 		}
 		return &outcome{exitAttention, text}
 	}

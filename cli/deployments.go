@@ -22,8 +22,8 @@ func newDeployments(f *Factory, runF func(context.Context, *deploymentsOptions) 
 	c := &cobra.Command{
 		Use:   "deployments [APPLICATION [ENVIRONMENT]]",
 		Short: "Deployments and rollbacks, newest first",
-		Long: `List deployments and rollbacks, the newest first. NOTE is what one does now, or why it failed; the
-whole reason is in --json.`,
+		Long: `List deployments and rollbacks, the newest first. NOTE is what one does now, or why it failed;
+"slipway deployment show" has all.`,
 		Example: "  slipway deployments hello prod --limit 5",
 		Args:    cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -65,10 +65,10 @@ func deploymentsRun(ctx context.Context, o *deploymentsOptions) error {
 	names := labelsOf(images)
 	var rows [][]string
 	for _, d := range deployments {
-		state, note := strings.ReplaceAll(string(d.State), "_", " "), ""
+		state, note := stateOf(d), ""
 		switch {
 		case !d.State.Done():
-			note = d.Step
+			note = doing(d)
 		case d.Error != nil:
 			note, _, _ = strings.Cut(d.Error.Message, "\n")
 			if what, why, ok := strings.Cut(note, ": "); ok && strings.HasPrefix(what, "cannot ") { // which the other columns say

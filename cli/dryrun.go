@@ -4,16 +4,20 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/client"
+	"github.com/slipway-sh/slipway/restrict"
 )
 
 // plan is what a deployment would do.
 type plan struct {
 	Cluster     slipway.Cluster     `json:"cluster"`
 	Image       slipway.Image       `json:"image"`
-	Source      string              `json:"source,omitempty"` // the server group that serves now
+	Source      string              `json:"source,omitempty"`    // the server group that serves now
+	UnderWay    string              `json:"under_way,omitempty"` // the deployment that would be waited for, or aborted
 	Environment slipway.Environment `json:"environment"`
 }
 
@@ -42,8 +46,17 @@ func dryRun(ctx context.Context, f *Factory, c *client.Client, req slipway.Deplo
 		return err
 	}
 	p.Source = status.Serving
+	if err := allowed(status, p.Image, req); err != nil {
+		return err
+	}
+	if req.Strategy != nil {
+		p.Environment.Strategy = *req.Strategy
+	}
+	policy := cmp.Or(req.OnConflict, p.Environment.Policy.OnConflict)
 	if d := status.Deployment; d != nil && !d.State.Done() {
-		return slipway.Errorf(slipway.Conflict, "cannot deploy to %s %s now: %s is under way", req.Cluster.Application, req.Cluster.Environment, d.ID)
+		if p.UnderWay = d.ID; !req.Hotfix && policy != slipway.ConflictQueue && policy != slipway.ConflictSupersede {
+			return slipway.Errorf(slipway.Conflict, "cannot deploy to %s %s now: %s is under way", req.Cluster.Application, req.Cluster.Environment, d.ID)
+		}
 	}
 	if f.json {
 		return f.printJSON(p)
@@ -56,10 +69,37 @@ func dryRun(ctx context.Context, f *Factory, c *client.Client, req slipway.Deplo
 	if lb := p.Environment.LoadBalancer; lb != nil {
 		balancer = fmt.Sprintf("load balancer on port %d", lb.Port)
 	}
-	_, err = fmt.Fprintf(f.Out, "dry run: nothing is changed\n  from      %s\n  to        a new server group of %s\n  size      %s (min %d, max %d)\n  strategy  %s, watched for %s, %s kept\n  traffic   %s\n",
-		cmp.Or(p.Source, "nothing: it is the first deployment"), withDigest(p.Image.Version, p.Image.Digest),
-		count(size.Desired, "machine"), size.Min, size.Max, p.Environment.Strategy.Name(), p.Environment.Strategy.Watch(), count(p.Environment.Strategy.Keep(), "old group"), balancer)
-	return err
+	begins := ""
+	switch {
+	case p.UnderWay == "":
+	case policy == slipway.ConflictSupersede:
+		begins = "once " + p.UnderWay + " is aborted"
+	default:
+		begins = "once " + p.UnderWay + " is over"
+	}
+	fmt.Fprintln(f.Out, "dry run: nothing is changed")
+	f.facts([][2]string{
+		{"  from", cmp.Or(p.Source, "nothing: it is the first deployment")},
+		{"  to", "a new server group of " + withDigest(p.Image.Version, p.Image.Digest)},
+		{"  size", fmt.Sprintf("%s (min %d, max %d)", count(size.Desired, "machine"), size.Min, size.Max)},
+		{"  strategy", strategyText(slipway.Deployment{Environment: p.Environment})},
+		{"  traffic", balancer},
+		{"  begins", begins},
+	})
+	return nil
+}
+
+// allowed returns a Refused error if something forbids the deployment, and is not to be overridden.
+func allowed(s slipway.ClusterStatus, image slipway.Image, req slipway.DeployRequest) error {
+	subject := restrict.Subject{Cluster: req.Cluster, Image: image.Digest, Kind: slipway.KindDeploy}
+	forbidding := restrict.Forbids(s.Restrictions, subject, time.Now())
+	if req.Override {
+		forbidding = slices.DeleteFunc(forbidding, slipway.Restriction.Overridable)
+	}
+	if len(forbidding) == 0 {
+		return nil
+	}
+	return restrict.Refusal("deploy "+req.Cluster.Application+" to "+req.Cluster.Environment, forbidding)
 }
 
 // environmentOf returns the environment as the application was baked last.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -110,6 +111,14 @@ func (l *live) event(e slipway.Event) {
 	case slipway.BakeStarted, slipway.DeploymentStep, slipway.DeploymentStarted, slipway.ExecutionStarted, slipway.AbortRequested:
 		l.finish(of, neutral, e.Time) // a step that is over need not have gone well: the next may be to undo it
 		l.begin(activity{subject: of, layer: step, text: e.Message, since: e.Time})
+	case slipway.DeploymentWaiting:
+		l.finish(of, neutral, e.Time)
+		for _, line := range waitingText(e) {
+			l.line("    " + line)
+		}
+		l.begin(activity{subject: of, layer: step, text: e.Message, since: e.Time})
+	case slipway.DeploymentCommand, slipway.ReleaseStarted, slipway.Restricted, slipway.RestrictionLifted:
+		l.stay(of, neutral, e.Message)
 	case slipway.DeploymentShifted:
 		l.finish(of, neutral, e.Time)
 		l.stay(of, good, e.Message)
@@ -118,7 +127,7 @@ func (l *live) event(e slipway.Event) {
 			l.finish(of, bad, e.Time)
 		}
 		l.running = slices.DeleteFunc(l.running, func(a activity) bool { return a.subject == of })
-	case slipway.DeploymentFinished, slipway.ExecutionFinished:
+	case slipway.DeploymentFinished, slipway.ExecutionFinished, slipway.ReleaseFinished:
 		l.finish(of, neutral, e.Time)
 	default:
 		l.line("  " + l.paint(red, "!") + " " + e.Message)
@@ -129,7 +138,7 @@ func (l *live) event(e slipway.Event) {
 // turnTo returns whose event e is, and prints that as a heading if it was another's turn.
 func (l *live) turnTo(e slipway.Event) string {
 	if l.several {
-		return e.Application
+		return cmp.Or(e.Application, e.Environment) // an environment's are those of a release
 	}
 	s := subject(e)
 	if s != l.subject {

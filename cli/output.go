@@ -48,6 +48,40 @@ func age(t time.Time) string {
 	}
 }
 
+// moment says when t is, exactly, and how far that is from now: "2026-03-04 05:06:07 CET (in 2h3m)".
+func moment(t, now time.Time) string {
+	text := t.Local().Format("2006-01-02 15:04:05 MST")
+	switch d := t.Sub(now).Round(time.Second); {
+	case d > 0:
+		return text + " (in " + span(d) + ")"
+	case d == 0:
+		return text + " (now)"
+	default:
+		return text + " (" + span(-d) + " ago)"
+	}
+}
+
+// span says how long d is, with two units at most: "45s", "6m53s", "2h3m", "3d4h".
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	with := func(large time.Duration, name string, small time.Duration, smallName string) string {
+		text := fmt.Sprintf("%d%s", d/large, name)
+		if rest := d % large / small; rest > 0 {
+			text += fmt.Sprintf("%d%s", rest, smallName)
+		}
+		return text
+	}
+	switch d = d.Round(time.Second); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return with(time.Minute, "m", time.Second, "s")
+	case d < day:
+		return with(time.Hour, "h", time.Minute, "m")
+	}
+	return with(day, "d", time.Hour, "h")
+}
+
 // seconds says how long something took: "0.35 s", "12.4 s", "3m12s".
 func seconds(d time.Duration) string {
 	switch {

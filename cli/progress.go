@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -56,7 +57,11 @@ type plain struct {
 func (p *plain) event(e slipway.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for line := range strings.SplitSeq(strings.TrimRight(e.Message, "\n"), "\n") {
+	lines := strings.Split(strings.TrimRight(e.Message, "\n"), "\n")
+	if e.Kind == slipway.DeploymentWaiting {
+		lines = append(lines, waitingText(e)...)
+	}
+	for _, line := range lines {
 		fmt.Fprintf(p.out, "%s %s: %s\n", e.Time.Local().Format("15:04:05.000"), subject(e), line)
 	}
 }
@@ -75,6 +80,22 @@ func (p *plain) say(text string) {
 
 func (p *plain) close() {}
 
+// waitingText says of the event of a deployment that waits for how long it does, what it does then, and what would unblock it.
+func waitingText(e slipway.Event) []string {
+	var d slipway.Deployment
+	if json.Unmarshal(e.Data, &d) != nil || d.Waiting == nil {
+		return nil
+	}
+	var lines []string
+	if w := d.Waiting; !w.Until.IsZero() {
+		lines = append(lines, "until "+moment(w.Until, time.Now())+prefixed("; then ", w.Then))
+	}
+	if d.Waiting.Unblocks != "" {
+		lines = append(lines, "unblocked by: "+d.Waiting.Unblocks)
+	}
+	return append(lines, "all of it: slipway deployment show "+e.Deployment)
+}
+
 // subject says which work an event is of: "deploy d-…".
 func subject(e slipway.Event) string {
 	switch {
@@ -85,7 +106,7 @@ func subject(e slipway.Event) string {
 	case e.Execution != "":
 		return "ship " + e.Execution
 	}
-	return cmp.Or(e.Application, string(e.Kind))
+	return cmp.Or(e.Application, e.Environment, string(e.Kind))
 }
 
 func uploaded(u client.Upload) string {

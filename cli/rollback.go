@@ -12,7 +12,8 @@ type rollbackOptions struct {
 	f       *Factory
 	cluster slipway.Cluster
 	to      string
-	wait    waitFlags
+	overrideFlags
+	wait waitFlags
 }
 
 func newRollback(f *Factory, runF func(context.Context, *rollbackOptions) error) *cobra.Command {
@@ -21,11 +22,15 @@ func newRollback(f *Factory, runF func(context.Context, *rollbackOptions) error)
 		Use:   "rollback APPLICATION ENVIRONMENT",
 		Short: "Bring back what an environment ran before",
 		Long: `Move an environment back to the server group that the deployment now serving took over from.
-While that is kept it takes a fraction of a second; else it is made anew from its image.
+While that is kept it takes a fraction of a second; else it is made anew from its image. With --to it is moved to any
+earlier image, without the smaller shares of traffic that a deployment might have begun with.
+
+A freeze does not forbid it; a pin to another image and a veto do. The image that is left is vetoed for the environment
+until somebody lifts that: see "slipway unveto".
 
 --json prints the deployment as it ended, and nothing before.`,
 		Example: `  slipway rollback hello prod
-  slipway rollback hello prod --to v1`,
+  slipway rollback hello prod --to v1 --reason "v2 loses orders"`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.cluster = slipway.Cluster{Application: args[0], Environment: args[1]}
@@ -36,6 +41,7 @@ While that is kept it takes a fraction of a second; else it is made anew from it
 		},
 	}
 	c.Flags().StringVar(&o.to, "to", "", "go back to this image: a channel, a version label, a digest or its first digits")
+	o.overrideFlags.add(c)
 	o.wait.add(c)
 	return c
 }
@@ -44,7 +50,7 @@ func rollbackRun(ctx context.Context, o *rollbackOptions) error {
 	if err := o.wait.check(); err != nil {
 		return err
 	}
-	req := slipway.RollbackRequest{Cluster: o.cluster, Image: o.to}
+	req := slipway.RollbackRequest{Cluster: o.cluster, Image: o.to, Reason: o.reason, By: o.f.who(), Override: o.override, Force: o.force}
 	if err := req.Validate(); err != nil {
 		return err
 	}
@@ -53,5 +59,5 @@ func rollbackRun(ctx context.Context, o *rollbackOptions) error {
 		return err
 	}
 	defer c.Close()
-	return startAndWait(ctx, o.f, c, o.cluster, o.wait, func(ctx context.Context) (slipway.Deployment, error) { return c.Rollback(ctx, req) })
+	return o.f.startAndWait(ctx, c, begin(o.cluster, func(ctx context.Context) (slipway.Deployment, error) { return c.Rollback(ctx, req) }), o.wait)
 }

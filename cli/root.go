@@ -45,15 +45,21 @@ In the directory of your slipway.yaml:
 	root.SetErr(f.Err)
 	root.PersistentFlags().StringVar(&f.server, "server", "", "where slipwayd is: unix:/path or http://host:port (default $SLIPWAY_SERVER, else unix:/var/lib/slipway/slipwayd.sock)")
 	root.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON: the API's own types; errors too, on stderr")
-	root.AddGroup(&cobra.Group{ID: "do", Title: "Work:"}, &cobra.Group{ID: "look", Title: "Look:"})
-	for _, c := range []*cobra.Command{newValidate(f, nil), newBake(f, nil), newShip(f, nil), newDeploy(f, nil), newRollback(f, nil), newAbort(f, nil)} {
-		c.GroupID = "do"
-		root.AddCommand(c)
+	root.AddGroup(&cobra.Group{ID: "do", Title: "Work:"}, &cobra.Group{ID: "tell", Title: "Tell what is under way:"},
+		&cobra.Group{ID: "forbid", Title: "Forbid and allow:"}, &cobra.Group{ID: "look", Title: "Look:"})
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
 	}
-	for _, c := range []*cobra.Command{newStatus(f, nil), newBakes(f, nil), newImages(f, nil), newImage(f), newCache(f), newInstances(f, nil), newLogs(f, nil), newDeployments(f, nil), newAnalyse(f, nil), newEvents(f, nil)} {
-		c.GroupID = "look"
-		root.AddCommand(c)
-	}
+	add("do", newValidate(f, nil), newBake(f, nil), newShip(f, nil), newDeploy(f, nil), newRollback(f, nil), newRelease(f, nil),
+		newTerminate(f, nil), newGroup(f))
+	add("tell", newDeploymentCommands(f, nil)...)
+	add("tell", newRetry(f, nil), newAbort(f, nil))
+	add("forbid", newFreeze(f, nil), newUnfreeze(f, nil), newPin(f, nil), newUnpin(f, nil), newVeto(f, nil), newUnveto(f, nil), newRestrictions(f, nil))
+	add("look", newStatus(f, nil), newBakes(f, nil), newImages(f, nil), newImage(f), newCache(f), newInstances(f, nil), newLogs(f, nil),
+		newDeployments(f, nil), newDeployment(f), newReleases(f, nil), newAnalyse(f, nil), newEvents(f, nil))
 	root.AddCommand(newVersion(f), newExitCodes())
 	return root
 }

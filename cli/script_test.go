@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -99,7 +100,7 @@ func still() http.Handler {
 	statuses, channel := gallery(images)
 	items := func(v any) any { return map[string]any{"items": v} }
 	mux := http.NewServeMux()
-	for path, answer := range map[string]any{
+	answers := map[string]any{
 		"GET /healthz":                map[string]any{"ready": true},
 		"GET /v1/applications/hello":  spec,
 		"GET /v1/images":              items(images),
@@ -140,7 +141,9 @@ func still() http.Handler {
 		"POST /v1/bakes/plan":                   slipway.BakePlan{Application: "hello", Layers: []slipway.LayerPlan{{Step: "run build.sh", Cached: true}}},
 		"GET /v1/cache":                         cacheReport(true),
 		"POST /v1/cache/prune":                  cacheReport(false),
-	} {
+	}
+	maps.Copy(answers, busy())
+	for path, answer := range answers {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			switch v := answer.(type) {
 			case string:

@@ -18,6 +18,7 @@ type shipOptions struct {
 	file         string
 	environments []string
 	ingredients
+	deployFlags
 	wait waitFlags
 }
 
@@ -31,7 +32,8 @@ the first that fails. The environment may be left out if slipway.yaml defines on
 
 --json prints the execution as it ended, and nothing before.`,
 		Example: `  slipway ship
-  slipway ship staging prod --version "$CI_COMMIT_TAG"`,
+  slipway ship staging prod --version "$CI_COMMIT_TAG"
+  slipway ship prod --on-conflict supersede`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.environments = append(args, o.environments...)
 			if runF != nil {
@@ -43,6 +45,7 @@ the first that fails. The environment may be left out if slipway.yaml defines on
 	fileFlag(c, &o.file)
 	o.ingredients.add(c)
 	c.Flags().StringSliceVar(&o.environments, "env", nil, "environments, as another way to write them")
+	o.deployFlags.add(c)
 	o.wait.add(c)
 	return c
 }
@@ -91,11 +94,15 @@ func startShip(ctx context.Context, o *shipOptions, c *client.Client, view progr
 	if err != nil {
 		return slipway.Execution{}, nil, err
 	}
+	options, err := o.options(o.f)
+	if err != nil {
+		return slipway.Execution{}, nil, err
+	}
 	req, m, err := o.prepare(ctx, o.f, c, view, o.file)
 	if err != nil {
 		return slipway.Execution{}, nil, err
 	}
-	x, err := c.Ship(ctx, slipway.ShipRequest{BakeRequest: req, Environments: environments})
+	x, err := c.Ship(ctx, slipway.ShipRequest{BakeRequest: req, Environments: environments, Deploy: options})
 	if err != nil {
 		return x, m, accepted(m.Locate(err), "slipway events --application "+m.Spec.Application)
 	}

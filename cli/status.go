@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -133,6 +135,15 @@ func (f *Factory) clusterStatus(s slipway.ClusterStatus, names labels) error {
 	if s.Deployment != nil && s.Deployment.Error != nil {
 		fmt.Fprintf(f.Out, "                 %s\n", strings.ReplaceAll(s.Deployment.Error.Error(), "\n", "\n                 "))
 	}
+	if d := s.Deployment; d != nil && !d.State.Done() {
+		fmt.Fprintf(f.Out, "                 slipway deployment show %s\n", d.ID)
+	}
+	if len(s.Queued) > 0 {
+		fmt.Fprintf(f.Out, "queue            %s\n", strings.Join(s.Queued, ", "))
+	}
+	for _, r := range s.Restrictions {
+		fmt.Fprintf(f.Out, "restricted       %s (%s)\n", restrictionText(r, names, time.Now()), r.ID)
+	}
 	fmt.Fprintln(f.Out)
 	var rows [][]string
 	for _, g := range s.Groups {
@@ -169,14 +180,28 @@ func traffic(s slipway.ClusterStatus, group string) string {
 
 func healthy(g slipway.ServerGroup) string { return fmt.Sprintf("%d/%d", g.Healthy(), g.Size.Desired) }
 
+// lastDeployment says in a line what the deployment under way does, or how the last ended; what waits behind it; and what is forbidden.
 func lastDeployment(s slipway.ClusterStatus) string {
-	d := s.Deployment
-	if d == nil {
-		return "-"
+	text := "-"
+	if d := s.Deployment; d != nil {
+		text = stateOf(*d) + " " + d.ID
+		if d.State.Done() {
+			text += ", " + age(d.Finished) + " ago"
+		} else {
+			text += ": " + doing(*d)
+		}
 	}
-	text := strings.ReplaceAll(string(d.State), "_", " ") + " " + d.ID
-	if d.State.Done() {
-		return text + ", " + age(d.Finished) + " ago"
+	waiting := len(s.Queued)
+	if s.Deployment != nil && s.Deployment.State == slipway.DeploymentQueued {
+		waiting-- // it is named already
 	}
-	return text + ": " + d.Step
+	if waiting > 0 {
+		text += fmt.Sprintf("; %d queued", waiting)
+	}
+	for _, kind := range []slipway.RestrictionKind{slipway.RestrictionFreeze, slipway.RestrictionPin} {
+		if slices.ContainsFunc(s.Restrictions, func(r slipway.Restriction) bool { return r.Kind == kind }) {
+			text += map[slipway.RestrictionKind]string{slipway.RestrictionFreeze: "; frozen", slipway.RestrictionPin: "; pinned"}[kind]
+		}
+	}
+	return text
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -60,7 +61,9 @@ type waiter struct {
 	f         *Factory
 	c         *client.Client
 	view      progress
-	id        string // what an interrupt is about
+	id        string                   // what an interrupt is about
+	after     int64                    // it tells what came after this event
+	about     func(slipway.Event) bool // reports whether an event is to be told; nil: all are
 	interrupt string
 	asking    chan string // the answer of a person who was asked
 }
@@ -87,7 +90,32 @@ func (w *waiter) bake(ctx context.Context, id string) (slipway.Bake, error) {
 func (w *waiter) deployment(ctx context.Context, id string) (slipway.Deployment, error) {
 	get := func(ctx context.Context) (slipway.Deployment, error) { return w.c.Deployment(ctx, id) }
 	done := func(d slipway.Deployment) bool { return d.State.Done() }
-	return follow(ctx, w, slipway.EventFilter{Deployment: id}, slipway.DeploymentFinished, get, done)
+	return follow(ctx, w, slipway.EventFilter{Deployment: id, After: w.after}, slipway.DeploymentFinished, get, done)
+}
+
+// release waits for a release to end and returns it. Of what happens in its environment it shows what is about the release or a member.
+func (w *waiter) release(ctx context.Context, r slipway.Release) (slipway.Release, error) {
+	members := map[string]bool{}
+	w.about = func(e slipway.Event) bool {
+		switch {
+		case e.Kind == slipway.ReleaseStarted || e.Kind == slipway.ReleaseFinished:
+			var of slipway.Release
+			return json.Unmarshal(e.Data, &of) == nil && of.ID == r.ID
+		case e.Deployment == "":
+			return false
+		}
+		if _, known := members[e.Deployment]; !known {
+			d, err := w.c.Deployment(ctx, e.Deployment)
+			if err != nil {
+				return false
+			}
+			members[e.Deployment] = d.Release == r.ID
+		}
+		return members[e.Deployment]
+	}
+	get := func(ctx context.Context) (slipway.Release, error) { return w.c.GetRelease(ctx, r.ID) }
+	done := func(r slipway.Release) bool { return r.State.Done() }
+	return follow(ctx, w, slipway.EventFilter{Environment: r.Environment, After: w.after}, slipway.ReleaseFinished, get, done)
 }
 
 // execution waits for an execution to end, by waiting for its bake and its deployments as they come, and returns it.
@@ -150,6 +178,9 @@ func follow[T any](ctx context.Context, w *waiter, filter slipway.EventFilter, l
 		case i := <-items:
 			if i.err != nil {
 				return none, fmt.Errorf("%w; %s goes on without this command", i.err, w.id)
+			}
+			if w.about != nil && !w.about(i.event) {
+				continue
 			}
 			w.view.event(i.event)
 			if i.event.Kind == last {
