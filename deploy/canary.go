@@ -186,13 +186,13 @@ func (r *rollout) judged(v slipway.Verdict) {
 	r.d.Verdicts = list[max(0, len(list)-maxVerdicts):]
 }
 
-// sampleEvery returns the time between two samples: a fifth more of them than are wanted fit into one observation.
+// sampleEvery returns the time between two samples: twice as many as are wanted fit into one observation, as each may come a little late.
 func sampleEvery(o observation) time.Duration {
 	wanted := o.analysis.MinSamples
 	if wanted == 0 {
 		wanted = defaultSamples
 	}
-	return max(o.long/time.Duration(wanted+wanted/5+1), 200*time.Millisecond)
+	return max(o.long/time.Duration(2*wanted+1), 200*time.Millisecond)
 }
 
 // defaultSamples is how many samples an analysis wants that does not say.
