@@ -374,7 +374,7 @@ func (n *network) chooseSubnet(hash string, existed bool) (netip.Prefix, error) 
 
 // takenPrefixes returns every network the host has a way to, but for our own and the default route.
 func (n *network) takenPrefixes() ([]netip.Prefix, error) {
-	routes, err := n.host.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := whole(func() ([]netlink.Route, error) { return n.host.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, err
 	}
@@ -402,7 +402,7 @@ func (n *network) removeUnused() error {
 			unused[place] = true
 		}
 	}
-	links, err := n.host.LinkList()
+	links, err := whole(n.host.LinkList)
 	if err != nil {
 		return err
 	}
@@ -417,4 +417,18 @@ func (n *network) removeUnused() error {
 		errs = append(errs, n.release(place))
 	}
 	return errors.Join(errs...)
+}
+
+// dumpTries bounds how often the kernel is asked for a list that changes while it is read.
+const dumpTries = 100
+
+// whole returns what list returns, once nothing has changed while the kernel was listing: where other machines come and go at the same
+// time, a list may lack some, and says so.
+func whole[T any](list func() ([]T, error)) ([]T, error) {
+	for try := 1; ; try++ {
+		items, err := list()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) || try == dumpTries {
+			return items, err
+		}
+	}
 }
