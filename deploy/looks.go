@@ -173,9 +173,9 @@ func (a *Activities) ProveTraffic(ctx context.Context, d slipway.Deployment, w W
 	return Look{Done: true, At: now}, nil
 }
 
-// WatchTarget is done at the deadline. It returns a Failed error as soon as a machine of the target is lost or, behind a load balancer, is
-// down there, leaves a request without an answer, or fails more requests than [Counted.tolerates] of, or a check fails. It
-// looks at least once, even if slipwayd was down until after the deadline.
+// WatchTarget is done at the deadline or, if it is data that is waited for, as soon as there is some. It returns a Failed error as soon as
+// a machine of the target is lost or, behind a load balancer, is down there, leaves a request without an answer, or fails more requests than
+// [Counted.tolerates] of, or a check fails. It looks at least once, even if slipwayd was down until after the deadline.
 func (a *Activities) WatchTarget(ctx context.Context, d slipway.Deployment, w Wait) (Look, error) {
 	seen := Look{Tallies: maps.Clone(w.Tallies), Last: w.Last}
 	if seen.Tallies == nil {
@@ -203,7 +203,8 @@ func (a *Activities) WatchTarget(ctx context.Context, d slipway.Deployment, w Wa
 			}
 			again = shorter(again, w.Every)
 		}
-		return Look{Done: late, Again: again}, nil
+		proved := w.Data && unproved(d, w.Phase, seen.Tallies) == ""
+		return Look{Done: late || proved, Again: again}, nil
 	})
 	look.Tallies, look.Measured, look.Flags, look.Last = seen.Tallies, seen.Measured, seen.Flags, seen.Last
 	return look, err

@@ -65,9 +65,9 @@ func (r *rollout) forget(phase slipway.Phase) {
 }
 
 // unproved returns the name of a check that waits for data and has had none in the phase, "" if there is none.
-func (r *rollout) unproved(phase slipway.Phase) string {
-	for _, n := range checksIn(r.d, phase) {
-		if c := r.d.Environment.Checks[n]; r.tallies[tallyKey(phase, n)].Unproved(c) {
+func unproved(d slipway.Deployment, phase slipway.Phase, tallies map[string]Tally) string {
+	for _, n := range checksIn(d, phase) {
+		if c := d.Environment.Checks[n]; tallies[tallyKey(phase, n)].Unproved(c) {
 			return check.CheckName(c)
 		}
 	}

@@ -31,6 +31,7 @@ type Wait struct {
 	Every   time.Duration    // between two samples; 0: none are taken
 	Last    Sampled          // the last that was taken
 	Check   *slipway.Check   // that is a step of its own
+	Data    bool             // it is over as soon as no check waits for data any more
 }
 
 // Look is what an activity saw.
@@ -204,7 +205,8 @@ func (r *rollout) idle(ctx workflow.Context, w watching, over func() bool) error
 func (r *rollout) proved(ctx workflow.Context, w watching) error {
 	long := r.d.Environment.Healthy.Or(defaultHealthy)
 	r.allow(ctx, long)
-	for name := r.unproved(w.phase); name != "" && !r.promoted; name = r.unproved(w.phase) {
+	missing := func() string { return unproved(r.d, w.phase, r.tallies) }
+	for name := missing(); name != "" && !r.promoted; name = missing() {
 		if !workflow.Now(ctx).Before(r.d.Deadline) {
 			return slipway.Errorf(slipway.DeadlinePast, "check %s had no data for %s", name, long)
 		}
@@ -212,8 +214,8 @@ func (r *rollout) proved(ctx workflow.Context, w watching) error {
 		_, err := r.await(ctx, waiting{
 			step: "waiting for data of check " + name, look: acts.WatchTarget, timeless: true, allowed: long,
 			what: slipway.Waiting{For: "data of check " + name, Unblocks: "slipway promote " + r.d.ID, Then: "it fails"},
-			over: func() bool { return r.promoted || r.unproved(w.phase) == "" },
-			wait: Wait{Group: r.d.Target, Phase: w.phase, Every: w.every},
+			over: func() bool { return r.promoted || missing() == "" },
+			wait: Wait{Group: r.d.Target, Phase: w.phase, Every: w.every, Data: true},
 		})
 		if err != nil {
 			return err
