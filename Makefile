@@ -40,6 +40,13 @@ build/hello/v4: FAULT := crash
 build/hello/%: examples/hello/main.go
 	go build -ldflags "-s -w -X main.version=$* -X main.fault=$(FAULT)" -o $@ ./examples/hello
 
+# slipwayd built to kill itself where a test says, beside the other programs as they are.
+.PHONY: chaos-programs
+chaos-programs:
+	@mkdir -p build/chaos
+	go build -tags chaos -ldflags "-s -w -X main.version=$(VERSION)" -o build/chaos/slipwayd ./cmd/slipwayd
+	@ln -sfn ../slipway ../slipway-agent ../slipway-probe ../hello build/chaos/
+
 .PHONY: demo
 demo: ## bake, roll out, break and roll back a real application under load, here (root)
 	@scripts/deps $(RUN_PACKAGES)
@@ -50,9 +57,21 @@ demo: ## bake, roll out, break and roll back a real application under load, here
 .PHONY: test
 test: ## vet and run every test (root)
 	@scripts/deps $(TEST_PACKAGES)
-	@$(MAKE) build
+	@$(MAKE) build chaos-programs
 	go vet ./...
 	SLIPWAY_BIN=$(CURDIR)/build scripts/test $(NO_RACE)
+
+.PHONY: chaos
+chaos: ## kill slipwayd at every step of every strategy, and all that it works with; write the table of docs/reliability.md (root)
+	@scripts/deps $(TEST_PACKAGES)
+	@$(MAKE) build chaos-programs
+	SLIPWAY_BIN=$(CURDIR)/build go test -vet=off -count 1 -timeout 40m -parallel 5 -v ./test/chaos -chaos.all -chaos.report $(CURDIR)/docs/reliability.md $(CHAOS)
+
+.PHONY: histories
+histories: ## record the histories that test/histories replays anew (root); CONTRIBUTING.md says when
+	@scripts/deps $(TEST_PACKAGES)
+	@$(MAKE) build chaos-programs
+	SLIPWAY_BIN=$(CURDIR)/build go test -vet=off -count 1 -timeout 10m -v ./test/chaos -run TestRecord -chaos.record $(CURDIR)/test/histories/testdata
 
 .PHONY: simulate
 simulate: ## carry out N random rollouts in the simulator (N=100000), or again those that a SEED stands for

@@ -19,7 +19,8 @@ import (
 // Daemon is a slipwayd on a data directory. Start, Kill and Stop are for one goroutine; the rest is safe for concurrent use.
 type Daemon struct {
 	Programs Programs
-	Data     string // the data directory, absolute
+	Data     string   // the data directory, absolute
+	Env      []string // variables that slipwayd gets beside ours, each "name=value"
 	API      *client.Client
 
 	cmd    *exec.Cmd
@@ -55,6 +56,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 	defer log.Close()
 	cmd := exec.Command(d.Programs.Slipwayd(), "--data", d.Data)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), d.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us; we stop it in order
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot start slipwayd: %w", err)
@@ -93,6 +95,9 @@ func (d *Daemon) ready(ctx context.Context) error {
 
 // PID returns the process's number.
 func (d *Daemon) PID() int { return d.cmd.Process.Pid }
+
+// Exited is closed when slipwayd has ended, by itself or not.
+func (d *Daemon) Exited() <-chan struct{} { return d.exited }
 
 // Kill ends slipwayd with SIGKILL, as a crash would, and returns when it is gone. Its machines go on.
 func (d *Daemon) Kill() {
