@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -98,7 +99,7 @@ func (r *rollout) drain(ctx workflow.Context, group string, long time.Duration) 
 		return nil
 	}
 	if long <= 0 {
-		long = r.begun.Drain
+		long = cmp.Or(r.begun.Drain, defaultDrain)
 	}
 	r.allow(ctx, long)
 	_, err := r.await(ctx, waiting{

@@ -240,6 +240,11 @@ func (r *rollout) await(ctx workflow.Context, w waiting) (Look, error) {
 			r.d.Waiting = nil
 			return Look{}, nil
 		}
+		if first && w.person {
+			if err := r.say(ctx, *r.described(w), true); err != nil {
+				return Look{}, err
+			}
+		}
 		look, err := r.look(ctx, w, first)
 		switch {
 		case err == nil && look.Done:

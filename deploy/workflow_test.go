@@ -25,13 +25,14 @@ func imageOf(version string) slipway.Digest { return slipway.DigestOf([]byte(ver
 
 // bed runs deployments one after the other in a world.
 type bed struct {
-	t      *testing.T
-	w      *world
-	env    slipway.Environment
-	n      int
-	abort  string // the call or step at which the deployment is aborted
-	again  bool   // the next deployment is of the same image
-	laters []func(env *testsuite.TestWorkflowEnvironment)
+	t            *testing.T
+	w            *world
+	env          slipway.Environment
+	n            int
+	abort        string // the call or step at which the deployment is aborted
+	irreversible bool   // so is the image of the next deployment
+	again        bool   // the next deployment is of the same image
+	laters       []func(env *testsuite.TestWorkflowEnvironment)
 	// during, if set, prepares what happens while the next deployment is carried out.
 	during func(env *testsuite.TestWorkflowEnvironment)
 }
@@ -50,7 +51,7 @@ func newBed(t *testing.T) *bed {
 func (b *bed) deploy(version string) slipway.Deployment {
 	b.t.Helper()
 	b.w.images[imageOf(version)] = slipway.Image{
-		Digest: imageOf(version), Application: "hello", State: slipway.ImageReady, Service: slipway.Service{Command: []string{"/hello"}, Port: 8080},
+		Digest: imageOf(version), Application: "hello", State: slipway.ImageReady, Irreversible: b.irreversible, Service: slipway.Service{Command: []string{"/hello"}, Port: 8080},
 	}
 	env := b.env
 	d, err := PlanDeploy(b.t.Context(), b.w, slipway.DeployRequest{Cluster: cluster, Image: string(imageOf(version)), Environment: &env})
@@ -76,8 +77,10 @@ func (b *bed) rollback(image string) (slipway.Deployment, error) {
 
 func (b *bed) run(d slipway.Deployment) slipway.Deployment {
 	b.t.Helper()
-	b.n++
-	d.ID, d.Started = "d-"+string(rune('0'+b.n)), time.Now()
+	if d.ID == "" {
+		b.n++
+		d.ID, d.Started = "d-"+string(rune('0'+b.n)), time.Now()
+	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))

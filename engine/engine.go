@@ -191,10 +191,20 @@ func (h sdkLog) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 func (h sdkLog) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == "Activity error." {
+	if r.Message == "Activity error." || r.Message == "RecordActivityHeartbeat with error" && canceled(r) {
 		return nil
 	}
 	return h.Handler.Handle(ctx, r)
+}
+
+// canceled reports whether the record is of an activity that heard, by its heartbeat, that it is not needed any more.
+func canceled(r slog.Record) bool {
+	found := false
+	r.Attrs(func(a slog.Attr) bool {
+		found = found || a.Key == "Error" && a.Value.String() == "canceled"
+		return !found
+	})
+	return found
 }
 
 func (h sdkLog) WithAttrs(attrs []slog.Attr) slog.Handler {
