@@ -27,15 +27,21 @@ type fault struct {
 	at           string       // the step, as the record has it
 	arm          func(r *rig) // before the deployment begins; may be nil
 	breaks       func(r *rig, d slipway.Deployment) error
-	state        slipway.DeploymentState
-	kept         int  // groups that are kept beside the one that serves, if it succeeded
-	daily        bool // part of the share for every day
-	lossless     bool // no request may fail
+	states       []slipway.DeploymentState // in one of which it may end
+	kept         int                       // groups that are kept beside the one that serves, if it succeeded
+	daily        bool                      // part of the share for every day
+	lossless     bool                      // no request may fail
 }
 
 const (
 	succeeded  = slipway.DeploymentSucceeded
 	rolledBack = slipway.DeploymentRolledBack
+)
+
+var (
+	goesOn   = []slipway.DeploymentState{succeeded}
+	goesBack = []slipway.DeploymentState{rolledBack}
+	either   = []slipway.DeploymentState{succeeded, rolledBack} // it depends on which step wants something first
 )
 
 // watched returns redblack with a watch that is long enough for something to break in it.
@@ -49,30 +55,30 @@ func stepped() slipway.Strategy { return quick(rolling(3 * time.Second)) }
 
 var faults = []fault{
 	{
-		name: "HAProxy's master", during: "redblack watches", strategy: watched, at: "watching", state: succeeded, kept: 1, daily: true,
+		name: "HAProxy's master", during: "redblack watches", strategy: watched, at: "watching", states: goesOn, kept: 1, daily: true,
 		breaks: func(r *rig, _ slipway.Deployment) error { return r.killHAProxy(true) },
 	},
 	{
-		name: "HAProxy's worker", during: "redblack watches", strategy: watched, at: "watching", state: succeeded, kept: 1, daily: true,
+		name: "HAProxy's worker", during: "redblack watches", strategy: watched, at: "watching", states: goesOn, kept: 1, daily: true,
 		breaks: func(r *rig, _ slipway.Deployment) error { return r.killHAProxy(false) },
 	},
 	{
-		name: "HAProxy's master, with slipwayd", during: "a canary is observed", strategy: observed, at: "observing", state: succeeded, kept: 1,
+		name: "HAProxy's master, with slipwayd", during: "a canary is observed", strategy: observed, at: "observing", states: goesOn, kept: 1,
 		breaks: func(r *rig, _ slipway.Deployment) error {
 			r.Kill()
 			return r.restartAfter(r.killHAProxy(true))
 		},
 	},
 	{
-		name: "a machine of the new group", during: "redblack watches", strategy: watched, at: "watching", state: rolledBack, daily: true,
+		name: "a machine of the new group", during: "redblack watches", strategy: watched, at: "watching", states: goesBack, daily: true,
 		breaks: func(r *rig, d slipway.Deployment) error { return r.killMachines(d.Target, 1) },
 	},
 	{
-		name: "all machines of the new group", during: "redblack watches", strategy: watched, at: "watching", state: rolledBack,
+		name: "all machines of the new group", during: "redblack watches", strategy: watched, at: "watching", states: goesBack,
 		breaks: func(r *rig, d slipway.Deployment) error { return r.killMachines(d.Target, machines) },
 	},
 	{
-		name: "a machine of the new group, with slipwayd down", during: "redblack watches", strategy: watched, at: "watching", state: rolledBack,
+		name: "a machine of the new group, with slipwayd down", during: "redblack watches", strategy: watched, at: "watching", states: goesBack,
 		breaks: func(r *rig, d slipway.Deployment) error {
 			ids, err := r.instances(d.Target)
 			if err != nil {
@@ -83,34 +89,34 @@ var faults = []fault{
 		},
 	},
 	{
-		name: "a machine of the new group", during: "a canary is observed", strategy: observed, at: "observing", state: rolledBack,
+		name: "a machine of the new group", during: "a canary is observed", strategy: observed, at: "observing", states: goesBack,
 		breaks: func(r *rig, d slipway.Deployment) error { return r.killMachines(d.Target, 1) },
 	},
 	{
-		name: "a machine of the new group", during: "rolling waits at its checkpoint", strategy: stepped, at: "watching", state: rolledBack,
+		name: "a machine of the new group", during: "rolling waits at its checkpoint", strategy: stepped, at: "watching", states: goesBack,
 		breaks: func(r *rig, d slipway.Deployment) error { return r.killMachines(d.Target, 1) },
 	},
 	{
-		name: "a machine of the old group", during: "a canary is observed", strategy: observed, at: "observing", state: succeeded, kept: 1, daily: true,
+		name: "a machine of the old group", during: "a canary is observed", strategy: observed, at: "observing", states: goesOn, kept: 1, daily: true,
 		breaks: func(r *rig, d slipway.Deployment) error { return r.killMachines(d.Source, 1) },
 	},
 	{
-		name: "a machine of the old group", during: "rolling waits at its checkpoint", strategy: stepped, at: "watching", state: succeeded,
+		name: "a machine of the old group", during: "rolling waits at its checkpoint", strategy: stepped, at: "watching", states: goesOn,
 		breaks: func(r *rig, d slipway.Deployment) error { return r.killMachines(d.Source, 1) },
 	},
 	{
-		name: "the disk is full for 3 s", during: "redblack watches and settles", at: "watching", state: succeeded, kept: 1, daily: true, lossless: true,
+		name: "the disk is full for 3 s", during: "redblack watches and settles", at: "watching", states: either, kept: 1, daily: true, lossless: true,
 		strategy: func() slipway.Strategy {
 			return slipway.Strategy{RedBlack: &slipway.RedBlack{Watch: slipway.Duration(time.Second)}}
 		},
 		breaks: func(r *rig, _ slipway.Deployment) error { return r.fillDisk(3 * time.Second) },
 	},
 	{
-		name: "the disk is full for 6 s", during: "a canary is observed and judged", strategy: observed, at: "observing", state: succeeded, kept: 1, lossless: true,
+		name: "the disk is full for 6 s", during: "a canary is observed and judged", strategy: observed, at: "observing", states: either, kept: 1, lossless: true,
 		breaks: func(r *rig, _ slipway.Deployment) error { return r.fillDisk(6 * time.Second) },
 	},
 	{
-		name: "Prometheus stops, and comes back", during: "redblack watches", strategy: watched, at: "waiting until", state: succeeded, kept: 1, daily: true, lossless: true,
+		name: "Prometheus stops, and comes back", during: "redblack watches", strategy: watched, at: "waiting until", states: goesOn, kept: 1, daily: true, lossless: true,
 		arm: asksPrometheus, breaks: func(r *rig, d slipway.Deployment) error {
 			r.prometheus.Stop()
 			r.await("wait for data", d.ID, at("waiting for data"))
@@ -118,7 +124,7 @@ var faults = []fault{
 		},
 	},
 	{
-		name: "Prometheus stops for good", during: "redblack watches", strategy: watched, at: "waiting until", state: rolledBack, lossless: true,
+		name: "Prometheus stops for good", during: "redblack watches", strategy: watched, at: "waiting until", states: goesBack, lossless: true,
 		arm: func(r *rig) {
 			asksPrometheus(r)
 			r.env.Healthy = slipway.Duration(3 * time.Second)
@@ -132,6 +138,7 @@ func TestFaults(t *testing.T) {
 	if *record != "" {
 		t.Skip("histories are recorded")
 	}
+	t.Parallel()
 	for _, f := range faults {
 		if !f.daily && !*all {
 			continue
@@ -166,7 +173,7 @@ func (f fault) strike(r *rig) {
 	}
 	d = r.await("end", d.ID, ended)
 	took := time.Since(began)
-	want := end{states: []slipway.DeploymentState{f.state}, release: r.serving, serving: served.Serving, groups: len(served.Groups)}
+	want := end{states: f.states, release: r.serving, serving: served.Serving, groups: len(served.Groups)}
 	if d.State == succeeded {
 		want.release, want.serving, want.groups = r.other(), d.Target, 1+f.kept
 	}
@@ -176,6 +183,12 @@ func (f fault) strike(r *rig) {
 	counts, why := r.failed(before)
 	if f.lossless && counts.Failed > 0 {
 		r.t.Errorf("%d of %d requests failed: %v", counts.Failed, counts.Sent, why)
+	}
+	if d.State == rolledBack && d.Error.Code != slipway.Unprepared { // it was the image's fault
+		again, err := r.API.Deploy(r.t.Context(), slipway.DeployRequest{Cluster: prod, Image: r.other()})
+		if slipway.CodeOf(err) != slipway.Refused {
+			r.t.Errorf("8: what was rolled back is deployed again, as %s: %v", again.ID, err)
+		}
 	}
 	// It is over for good: from here on nothing fails.
 	after := r.requests.Counts()
@@ -337,7 +350,7 @@ func (r *rig) fillDisk(long time.Duration) error {
 	if err := os.Remove(ballast); err != nil {
 		return err
 	}
-	if !strings.Contains(r.LogTail(1000), "no space left") {
+	if log := r.LogTail(1000); !strings.Contains(log, "no space left") && !strings.Contains(log, "is full") {
 		return errors.New("nothing that slipwayd did wanted space")
 	}
 	select {

@@ -119,7 +119,7 @@ type step struct {
 	name      string // its type, and the how manieth of it: "ShiftTraffic#1"
 	tries     int32
 	undoing   bool // it came after the run was cancelled
-	cancelled bool // it was under way when the run was cancelled
+	cancelled bool // it was under way when the run was cancelled, or was cut short by it
 }
 
 // steps returns the activities of the run, in the order in which they were scheduled.
@@ -139,6 +139,8 @@ func (r run) steps() []step {
 			list[at[a.ActivityTaskStartedEventAttributes.ScheduledEventId]].tries = a.ActivityTaskStartedEventAttributes.Attempt
 		case *historypb.HistoryEvent_ActivityTaskCompletedEventAttributes:
 			delete(under, at[a.ActivityTaskCompletedEventAttributes.ScheduledEventId])
+		case *historypb.HistoryEvent_ActivityTaskCancelRequestedEventAttributes:
+			list[at[a.ActivityTaskCancelRequestedEventAttributes.ScheduledEventId]].cancelled = true
 		case *historypb.HistoryEvent_WorkflowExecutionCancelRequestedEventAttributes:
 			cancelled = true
 			for i := range under {

@@ -19,6 +19,7 @@ func TestKilled(t *testing.T) {
 	if *record != "" {
 		t.Skip("histories are recorded")
 	}
+	t.Parallel()
 	some := ways
 	if !*all {
 		some = []way{redblack}
