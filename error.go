@@ -18,6 +18,7 @@ const (
 	Corrupt       Code = "corrupt"     // stored bytes are not the bytes that were stored
 	Failed        Code = "failed"      // the work was done properly and its outcome is negative: a test failed, a script exited non-zero
 	DeadlinePast  Code = "deadline"    // it did not finish in the time it was given
+	Unmeasured    Code = "unmeasured"  // what was to decide could not be measured: it is neither good nor bad
 	Unavailable   Code = "unavailable" // a part that is needed does not answer; later may work
 	Internal      Code = "internal"    // a bug or an unforeseen failure of the host; logged, not shown in detail
 	ClosedByAbort Code = "aborted"     // a person or a newer request ended it

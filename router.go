@@ -84,4 +84,6 @@ type GroupRoute struct {
 	Group  string     `json:"group"`
 	Mode   TargetMode `json:"mode"`
 	Weight int        `json:"weight,omitempty"` // share of the group as a whole, relative to the other active groups; default 100
+	// Machines, if not empty, are the only instances of the group that get traffic: others of it are still to be checked.
+	Machines []string `json:"machines,omitempty"`
 }

@@ -208,7 +208,7 @@ func (s Strategy) Watch() time.Duration {
 func (s Strategy) Keep() int {
 	var keep *int
 	switch {
-	case s.Highlander != nil, s.Rolling != nil:
+	case s.Highlander != nil, s.Rolling != nil, s.Canary != nil && s.Canary.Replace: // there can be only one, or there is no room for more
 		return 0
 	case s.RedBlack != nil:
 		keep = s.RedBlack.Keep

@@ -208,7 +208,8 @@ func (a *Activities) RecordQueued(ctx context.Context, d slipway.Deployment, sup
 		workflow := WorkflowID(other.Cluster)
 		if other.State == slipway.DeploymentQueued {
 			workflow = QueueID(other.ID)
-		} else if err := a.Signal.SignalWorkflow(ctx, workflow, "", signalSupersede, d.ID); err != nil {
+		}
+		if err := a.Signal.SignalWorkflow(ctx, workflow, "", signalSupersede, d.ID); err != nil {
 			a.Log.Warn("cannot say what supersedes a deployment", "deployment", other.ID, "error", err)
 		}
 		if err := a.Signal.CancelWorkflow(ctx, workflow, ""); err != nil {
@@ -277,10 +278,11 @@ func (a *Activities) conclude(ctx context.Context, d slipway.Deployment) error {
 	switch {
 	case d.State == slipway.DeploymentNeedsAttention && d.Irreversible:
 		r.ID, r.Kind = "f-"+strings.TrimPrefix(d.ID, "d-"), slipway.RestrictionFreeze
-		r.Reason = "deployment " + d.ID + " of an irreversible image failed: " + gist(d.Error.Message)
+		why, _, _ := strings.Cut(strings.TrimPrefix(gist(d.Error.Message), "cannot "+What(d)+": "), irreversiblyFailed)
+		r.Reason = "deployment " + d.ID + " of an irreversible image failed: " + why
 	case d.State == slipway.DeploymentRolledBack && d.Kind == slipway.KindDeploy && blames(d.Error):
 		r.ID, r.Kind, r.Image = "v-"+strings.TrimPrefix(d.ID, "d-"), slipway.RestrictionVeto, d.Image
-		r.Reason = "it was rolled back: " + gist(d.Error.Message)
+		r.Reason = "it was rolled back: " + strings.TrimPrefix(gist(d.Error.Message), "cannot "+What(d)+": ")
 	case d.State == slipway.DeploymentSucceeded && d.Kind == slipway.KindRollback && d.Source != "":
 		records, err := readHistory(ctx, a.Store, d.Cluster)
 		if err != nil {

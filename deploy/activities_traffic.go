@@ -41,11 +41,36 @@ func (a *Activities) ShiftTraffic(ctx context.Context, d slipway.Deployment, spl
 		if err := a.guardSplit(ctx, d, split); err != nil {
 			return Baseline{}, err
 		}
+		if d.Weight < 100 { // it may grow, and what is added to it has yet to be checked
+			if err := a.confine(ctx, d, split); err != nil {
+				return Baseline{}, err
+			}
+		}
 		if err := a.Traffic.SetRoute(ctx, routed(d, split)); err != nil {
 			return Baseline{}, err
 		}
 	}
 	return a.baseline(ctx, d)
+}
+
+// confine has only those machines of the target get traffic that are there, healthy and checked, now.
+func (a *Activities) confine(ctx context.Context, d slipway.Deployment, split []slipway.GroupRoute) error {
+	group, err := a.Provider.ServerGroup(ctx, d.Target)
+	if err != nil {
+		return gone(err, d.Target)
+	}
+	for i := range split {
+		if split[i].Group != d.Target {
+			continue
+		}
+		split[i].Machines = nil
+		for _, instance := range group.Instances {
+			if instance.State == slipway.InstanceHealthy {
+				split[i].Machines = append(split[i].Machines, instance.ID)
+			}
+		}
+	}
+	return nil
 }
 
 // baseline returns what the target is like now.

@@ -56,6 +56,12 @@ func canary(ctx workflow.Context, r *rollout, spec slipway.Canary) error {
 			return err
 		}
 	}
+	if spec.Replace { // the others take the places of the source's too
+		inPlace := limits{desired: desired, batch: 1, least: max(1, minHealthy(r.d.Environment)), most: desired}
+		if err := r.roll(ctx, inPlace, slipway.Rolling{}); err != nil {
+			return err
+		}
+	}
 	if err := r.grow(ctx, desired); err != nil {
 		return err
 	}
@@ -159,7 +165,7 @@ func (r *rollout) observe(ctx workflow.Context, o observation) error {
 		case o.analysis.LowTraffic == slipway.LowTrafficHold:
 			return r.awaitPromotion(ctx, verdict)
 		default:
-			return slipway.Errorf(slipway.DeadlinePast, "cannot tell whether %s is worse than %s: %s", r.d.Target, o.control, verdict.Detail)
+			return slipway.Errorf(slipway.Unmeasured, "cannot tell whether %s is worse than %s: %s", r.d.Target, o.control, verdict.Detail)
 		}
 	}
 }
@@ -172,7 +178,7 @@ func (r *rollout) awaitPromotion(ctx workflow.Context, v slipway.Verdict) error 
 		waiting: slipway.Waiting{For: "a person, as there is too little traffic to compare", Unblocks: "slipway promote " + r.d.ID + ", or slipway abort " + r.d.ID, Then: "it fails"},
 	})
 	if err == nil && !r.promoted {
-		err = slipway.Errorf(slipway.DeadlinePast, "nobody promoted it within %s, and there is too little traffic to compare: %s", long, v.Detail)
+		err = slipway.Errorf(slipway.Unmeasured, "nobody promoted it within %s, and there is too little traffic to compare: %s", long, v.Detail)
 	}
 	return err
 }

@@ -70,6 +70,9 @@ func (r *rollout) sensible(_ workflow.Context, c slipway.Command) error {
 			return refuse("it does not wait for an approval")
 		}
 	case slipway.VerbPromote:
+		if r.asking {
+			return refuse("it waits for an approval; approve or reject it")
+		}
 		if held {
 			return refuse("it has failed, and is held; retry or abort it")
 		}
@@ -123,7 +126,9 @@ func by(c slipway.Command) string {
 func (r *rollout) approve(ctx workflow.Context, step slipway.ApproveStep) error {
 	expires := step.Expires.Or(slipway.DefaultExpiry)
 	r.answer, r.asking = nil, true
-	defer func() { r.asking = false }()
+	promoted := r.promoted
+	r.promoted = false // who may skip waiting need not be who may approve
+	defer func() { r.asking, r.promoted = false, promoted }()
 	what := "approval"
 	if step.Message != "" {
 		what += ": " + step.Message
@@ -138,10 +143,8 @@ func (r *rollout) approve(ctx workflow.Context, step slipway.ApproveStep) error 
 	switch {
 	case err != nil:
 		return err
-	case r.answer == nil && r.promoted:
-		return nil
 	case r.answer == nil:
-		return slipway.Errorf(slipway.DeadlinePast, "nobody approved it within %s", expires)
+		return slipway.Errorf(slipway.Refused, "nobody approved it within %s", expires)
 	case r.answer.Verb == slipway.VerbReject:
 		return slipway.Errorf(slipway.Refused, "it was rejected%s", by(*r.answer))
 	}

@@ -20,7 +20,7 @@ func custom(ctx workflow.Context, r *rollout, spec slipway.Custom) error {
 	if err := r.grow(ctx, desired); err != nil {
 		return err
 	}
-	if r.d.Shifted.IsZero() || r.worker() {
+	if r.d.Shifted.IsZero() {
 		if err := r.takeOver(ctx); err != nil { // proved; the source stands by
 			return err
 		}
@@ -44,7 +44,7 @@ func (r *rollout) custom(ctx workflow.Context, step slipway.CustomStep) error {
 		if r.worker() {
 			return nil
 		}
-		if *step.Weight == 100 || !r.standsBy() {
+		if *step.Weight == 100 || !r.standsBy() || r.begun.SourceHealthy == 0 {
 			if err := r.grow(ctx, r.d.Environment.Size.Desired); err != nil {
 				return err
 			}
@@ -64,7 +64,9 @@ func (r *rollout) custom(ctx workflow.Context, step slipway.CustomStep) error {
 		return r.checkOnce(ctx, slipway.Check{Webhook: step.Webhook})
 	case step.Run != nil:
 		return r.do(ctx, fmt.Sprintf("running %s in a machine of %s", step.Run.Run[0], r.d.Target), slowly, nil, acts.RunCommand, *step.Run)
-	case step.Analyse != nil && r.standsBy():
+	case step.Analyse != nil && r.d.Weight == 100:
+		r.flag("nothing was compared: " + r.d.Target + " had all of the traffic, as nothing else could serve it")
+	case step.Analyse != nil:
 		return r.observe(ctx, observation{
 			analysis: step.Analyse.Analysis, long: step.Analyse.For.Or(slipway.DefaultInterval), last: true, control: r.d.Source,
 		})

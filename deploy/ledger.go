@@ -15,11 +15,17 @@ import (
 // undoTries bounds how often taking back one change is tried, so that every abort ends: docs/deploying.md says when.
 const undoTries = 10
 
-// owe adds to the ledger. The activity that makes the change stores the ledger first.
+// owe adds to the ledger. The activity that makes the change stores the ledger first. What was taken from the source stays last: it is
+// given back before the source gets the traffic.
 func (r *rollout) owe(u slipway.Undo) {
-	if !slices.ContainsFunc(r.d.Undo, func(o slipway.Undo) bool { return o.Kind == u.Kind && o.Group == u.Group }) {
-		r.d.Undo = append(slices.Clone(r.d.Undo), u)
+	if slices.ContainsFunc(r.d.Undo, func(o slipway.Undo) bool { return o.Kind == u.Kind && o.Group == u.Group }) {
+		return
 	}
+	i := slices.IndexFunc(r.d.Undo, func(o slipway.Undo) bool { return o.Kind == slipway.UndoResizeGroup && o.Group == r.d.Source })
+	if i < 0 {
+		i = len(r.d.Undo)
+	}
+	r.d.Undo = slices.Insert(slices.Clone(r.d.Undo), i, u)
 }
 
 // owes reports whether the ledger has a change of the kind.
@@ -32,15 +38,10 @@ func (r *rollout) paid(kind slipway.UndoKind, group string) {
 	r.d.Undo = slices.DeleteFunc(slices.Clone(r.d.Undo), func(u slipway.Undo) bool { return u.Kind == kind && u.Group == group })
 }
 
-// undo takes back what the ledger lists, newest change first, but that the source grows again before it is given the traffic, and returns
-// nil once it is empty.
+// undo takes back what the ledger lists, from its end to its beginning, and returns nil once it is empty.
 func (r *rollout) undo(ctx workflow.Context) error {
 	for len(r.d.Undo) > 0 {
-		i := slices.IndexFunc(r.d.Undo, func(u slipway.Undo) bool { return u.Kind == slipway.UndoResizeGroup && u.Group == r.d.Source })
-		if i < 0 {
-			i = len(r.d.Undo) - 1
-		}
-		last := r.d.Undo[i]
+		last := r.d.Undo[len(r.d.Undo)-1]
 		r.d.Deadline = time.Time{}
 		var err error
 		switch last.Kind {
@@ -56,7 +57,7 @@ func (r *rollout) undo(ctx workflow.Context) error {
 		if err != nil {
 			return err
 		}
-		r.d.Undo = slices.Delete(slices.Clone(r.d.Undo), i, i+1)
+		r.d.Undo = r.d.Undo[:len(r.d.Undo)-1]
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/slipway-sh/slipway"
@@ -81,7 +82,7 @@ func (a *Activities) checking(ctx context.Context, d slipway.Deployment, w Wait,
 		seen.Tallies = map[string]Tally{}
 	}
 	look, err := a.await(ctx, d, w, func(late bool) (Look, error) {
-		again, open := time.Duration(0), ""
+		again, open, unmeasured := time.Duration(0), "", false
 		for _, n := range slices.Sorted(maps.Keys(checks)) {
 			done, next, err := a.measure(ctx, d, w, checks[n], n, &seen)
 			if err != nil {
@@ -89,11 +90,14 @@ func (a *Activities) checking(ctx context.Context, d slipway.Deployment, w Wait,
 			}
 			if !done {
 				open, again = check.CheckName(checks[n]), shorter(again, next)
+				unmeasured = seen.Tallies[tallyKey(w.Phase, n)].Unproved(checks[n])
 			}
 		}
 		switch {
 		case open == "":
 			return Look{Done: true}, nil
+		case late && unmeasured:
+			return Look{}, slipway.Errorf(slipway.Unmeasured, "check %s had no data%s", open, lastSeen(seen, open))
 		case late:
 			return Look{}, slipway.Errorf(slipway.DeadlinePast, "check %s did not pass in time%s", open, lastSeen(seen, open))
 		}
@@ -272,18 +276,32 @@ func (a *Activities) await(ctx context.Context, d slipway.Deployment, w Wait, se
 		if err != nil || look.Done || !now.Before(end) {
 			return a.bounded(look, w, now), err
 		}
-		timer := time.NewTimer(min(a.bounded(look, w, now).Again, end.Sub(now)))
+		if err := heard(ctx, &signals, d.Cluster, min(a.bounded(look, w, now).Again, end.Sub(now))); err != nil {
+			return Look{}, err
+		}
+	}
+}
+
+// heard waits for a signal about the cluster's groups, or for so long. Where hundreds of deployments look at once, each would otherwise look
+// again at whatever happens to any of them.
+func heard(ctx context.Context, signals *<-chan string, cluster slipway.Cluster, long time.Duration) error {
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	for {
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			return Look{}, ctx.Err()
-		case _, open := <-signals:
+			return ctx.Err()
+		case group, open := <-*signals:
 			if !open {
-				signals = nil
+				*signals = nil
+				return nil
+			}
+			if strings.HasPrefix(group, cluster.String()+"-v") {
+				return nil
 			}
 		case <-timer.C:
+			return nil
 		}
-		timer.Stop()
 	}
 }
 

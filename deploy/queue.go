@@ -100,6 +100,10 @@ func Queue(ctx workflow.Context, d slipway.Deployment, supersede bool) (slipway.
 	last, _ := workflow.NewDisconnectedContext(ctx)
 	d.State, d.Waiting = slipway.DeploymentAborted, nil
 	d.Error = slipway.Errorf(slipway.ClosedByAbort, "%s was aborted while it waited for its turn", What(d))
+	var by string
+	if workflow.GetSignalChannel(last, signalSupersede).ReceiveAsync(&by) {
+		d.Error.Message = What(d) + " was superseded by " + by + " while it waited for its turn"
+	}
 	if !temporal.IsCanceledError(err) {
 		d.State, d.Error = slipway.DeploymentRolledBack, durable.Error(err)
 	}

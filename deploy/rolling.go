@@ -13,7 +13,24 @@ import (
 // of the traffic, that is proved, and then the old group shrinks by as many. At no time do fewer serve, or are there more,
 // than the strategy allows; the guard has the last word, from what the load balancer sees at that moment.
 func rolling(ctx workflow.Context, r *rollout, spec slipway.Rolling) error {
-	limits := limitsOf(spec, r.d.Environment)
+	if err := r.roll(ctx, limitsOf(spec, r.d.Environment), spec); err != nil {
+		return err
+	}
+	if err := r.takeOver(ctx); err != nil { // proved
+		return err
+	}
+	if err := r.watch(ctx); err != nil {
+		return err
+	}
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
+	r.retire(ctx, r.d.Environment.Strategy.Keep())
+	return nil
+}
+
+// roll moves what is left to move, batch by batch.
+func (r *rollout) roll(ctx workflow.Context, limits limits, spec slipway.Rolling) error {
 	checkpoints := slices.Clone(spec.Checkpoints)
 	for r.size < limits.desired {
 		if r.promoted { // what remains is moved in one batch
@@ -46,16 +63,6 @@ func rolling(ctx workflow.Context, r *rollout, spec slipway.Rolling) error {
 			}
 		}
 	}
-	if err := r.takeOver(ctx); err != nil { // proved
-		return err
-	}
-	if err := r.watch(ctx); err != nil {
-		return err
-	}
-	if err := r.settle(ctx); err != nil {
-		return err
-	}
-	r.retire(ctx, r.d.Environment.Strategy.Keep())
 	return nil
 }
 

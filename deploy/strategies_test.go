@@ -65,7 +65,8 @@ func TestStrategies(t *testing.T) {
 				"resize v2 3 · route v2 (v1) · prove v2 · route v2 [v1] · route v2"},
 		{"canary without spare capacity", canaryStrategy(func(c *slipway.Canary) { c.Replace, c.Size = true, slipway.Amount{N: 1} }), nil, succeeded,
 			"resize v1 2 · create v2 1 · route v2:10 v1:90 · prove split · route v2:50 v1:50 · prove split · " +
-				"resize v2 3 · route v2 (v1) · prove v2 · route v2 [v1] · route v2"},
+				"resize v1 1 · resize v2 2 · route v2:2 v1:1 · prove split · resize v1 0 · resize v2 3 · route v2 (v1) · prove split · " +
+				"route v2 (v1) · prove v2 · route v2 [v1] · route v2 · destroy v1"},
 		{"canary that is worse", canaryStrategy(nil), func(b *bed) { b.w.grades = []slipway.Grade{slipway.GradeFail} }, rolledBack,
 			"create v3 1 · resize v3 1 · create v2 1 · route v2:10 v3:10 v1:80 · prove split · route v1 [v2] [v3] · prove v1 · " +
 				"route v1 [v3] · destroy v2 · route v1 · destroy v3"},

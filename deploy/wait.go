@@ -208,7 +208,7 @@ func (r *rollout) proved(ctx workflow.Context, w watching) error {
 	missing := func() string { return unproved(r.d, w.phase, r.tallies) }
 	for name := missing(); name != "" && !r.promoted; name = missing() {
 		if !workflow.Now(ctx).Before(r.d.Deadline) {
-			return slipway.Errorf(slipway.DeadlinePast, "check %s had no data for %s", name, long)
+			return slipway.Errorf(slipway.Unmeasured, "check %s had no data for %s", name, long)
 		}
 		until := r.d.Deadline
 		_, err := r.await(ctx, waiting{
@@ -279,7 +279,11 @@ func (r *rollout) look(ctx workflow.Context, w waiting, first bool) (Look, error
 	looking, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	interrupts := r.interrupts(w)
-	future := workflow.ExecuteActivity(durable.Step(looking, lookWithin), w.look, r.d, w.wait)
+	options := durable.Look(looking, lookWithin, w.wait.Looks > 0)
+	if r.ending { // what takes back ends in bounded time, whatever hangs
+		options, w.wait.Looks = durable.Tries(looking, slowly, undoTries), 0
+	}
+	future := workflow.ExecuteActivity(options, w.look, r.d, w.wait)
 	interrupted := false
 	if err := workflow.Await(ctx, func() bool { return future.IsReady() || interrupts() }); err == nil && !future.IsReady() {
 		interrupted = true

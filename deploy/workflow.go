@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -94,16 +95,16 @@ func (r *rollout) run(ctx workflow.Context) error {
 		return highlander(ctx, r)
 	case name == slipway.StrategyRolling && strategy.Rolling.SkipMatched && r.begun.Same:
 		return r.skip()
+	case name == slipway.StrategyCustom: // its steps are somebody's rules, and are kept whatever serves
+		return custom(ctx, r, *strategy.Custom)
 	case name == slipway.StrategyRedBlack, r.begun.SourceHealthy == 0: // nothing to move away from step by step
 		return redBlack(ctx, r)
 	case name == slipway.StrategyRollingRedBlack:
 		return rollingRedBlack(ctx, r, *strategy.RollingRedBlack)
 	case name == slipway.StrategyRolling:
 		return rolling(ctx, r, *strategy.Rolling)
-	case name == slipway.StrategyCanary:
-		return canary(ctx, r, *strategy.Canary)
 	default:
-		return custom(ctx, r, *strategy.Custom)
+		return canary(ctx, r, *strategy.Canary)
 	}
 }
 
@@ -123,13 +124,13 @@ func (r *rollout) end(ctx workflow.Context, cancelled bool, err error) {
 	if state != slipway.DeploymentSucceeded && len(r.d.Undo) > 0 {
 		if r.irreversible() {
 			r.d.State = slipway.DeploymentNeedsAttention
-			r.lament("it is irreversible, so nothing was undone, and the cluster is frozen until a person has decided")
+			r.d.Error.Message = lament(r.d.Error.Message, irreversiblyFailed)
 			return
 		}
 		r.d.State = slipway.DeploymentUndoing
 		if undone := r.undo(ctx); undone != nil {
 			state = slipway.DeploymentNeedsAttention
-			r.lament("and undoing it failed: " + gist(durable.Error(undone).Message))
+			r.d.Error.Message = lament(r.d.Error.Message, undoingFailed+gist(durable.Error(undone).Message))
 		}
 	}
 	r.d.State = state // only now: until it is undone it is under way
@@ -145,13 +146,20 @@ func (r *rollout) irreversible() bool {
 	return false
 }
 
-// lament adds to the first line of the error.
-func (r *rollout) lament(more string) {
-	first, rest, several := strings.Cut(r.d.Error.Message, "\n")
-	r.d.Error.Message = first + "; " + more
+// What is added to why a deployment failed that was not undone.
+const (
+	irreversiblyFailed = "; it is irreversible, so nothing was undone, and the cluster is frozen until a person has decided"
+	undoingFailed      = "; and undoing it failed: "
+)
+
+// lament adds to the first line of a message.
+func lament(message, more string) string {
+	first, rest, several := strings.Cut(message, "\n")
+	first += more
 	if several {
-		r.d.Error.Message += "\n" + rest
+		first += "\n" + rest
 	}
+	return first
 }
 
 // aborted says how the deployment was ended.
@@ -159,18 +167,24 @@ func (r *rollout) aborted() string {
 	if r.superseded != "" {
 		return "superseded by " + r.superseded
 	}
+	if r.d.Release != "" {
+		return "aborted with release " + r.d.Release
+	}
 	return "aborted"
 }
 
 // repair takes back what an earlier run could not, and ends as that did.
 func (r *rollout) repair(ctx workflow.Context) error {
 	r.d.State = slipway.DeploymentUndoing
-	failed := r.d.Error
 	r.d.Irreversible = false // a person has decided
-	if failed == nil {
-		failed = slipway.Errorf(slipway.Failed, "it failed")
+	failed := *cmp.Or(r.d.Error, slipway.Errorf(slipway.Failed, "it failed"))
+	first, rest, several := strings.Cut(failed.Message, "\n")
+	first, _, _ = strings.Cut(first, irreversiblyFailed)
+	failed.Message, _, _ = strings.Cut(first, undoingFailed)
+	if several {
+		failed.Message += "\n" + rest
 	}
-	return failed
+	return &failed
 }
 
 // skip ends a deployment that has nothing to do: what serves is what was asked for.

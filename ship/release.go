@@ -235,8 +235,11 @@ func (r *release) undo(ctx workflow.Context) {
 	}
 }
 
-// rollback brings back what a member that has settled took over from.
+// rollback brings back what a member that has settled took over from. One of an irreversible image is left for a person.
 func (r *release) rollback(ctx workflow.Context, m *member) error {
+	if m.d.Irreversible {
+		return slipway.Errorf(slipway.Refused, "image %s is irreversible", m.d.Image.Short())
+	}
 	var d slipway.Deployment
 	if err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.PlanReleaseRollback, r.r, m.d).Get(ctx, &d); err != nil {
 		return err

@@ -111,25 +111,24 @@ func (c *Controller) Run(ctx context.Context) error {
 	changes := c.Groups.Watch(ctx) // before the first look, so that no change falls between
 	var running sync.WaitGroup
 	defer running.Wait()
-	kicks := map[slipway.Cluster]chan struct{}{}
-	kick := func(match func(slipway.Cluster) bool) {
+	kicks := map[string]chan struct{}{} // by the name of a cluster that has a route
+	kick := func(name string) {
+		select {
+		case kicks[name] <- struct{}{}:
+		default: // it is about to look anyway
+		}
+	}
+	meet := func() { // whoever has a route by now
 		for _, route := range c.routes(ctx) {
-			if !match(route.Cluster) {
-				continue
-			}
-			ch, ok := kicks[route.Cluster]
-			if !ok {
-				ch = make(chan struct{}, 1)
-				kicks[route.Cluster] = ch
-				running.Go(func() { c.follow(ctx, route.Cluster, ch) })
-			}
-			select {
-			case ch <- struct{}{}:
-			default: // it is about to look anyway
+			if name := route.Cluster.String(); kicks[name] == nil {
+				kicks[name] = make(chan struct{}, 1)
+				kicked := kicks[name]
+				running.Go(func() { c.follow(ctx, route.Cluster, kicked) })
+				kick(name)
 			}
 		}
 	}
-	kick(func(slipway.Cluster) bool { return true })
+	meet()
 	for {
 		select {
 		case <-ctx.Done():
@@ -139,10 +138,14 @@ func (c *Controller) Run(ctx context.Context) error {
 				<-ctx.Done() // the provider closes it then
 				return nil
 			}
-			if _, ok := slipway.GroupNumber(group); ok {
-				name := group[:strings.LastIndex(group, "-v")]
-				kick(func(cluster slipway.Cluster) bool { return cluster.String() == name })
+			if _, ok := slipway.GroupNumber(group); !ok {
+				continue
 			}
+			name := group[:strings.LastIndex(group, "-v")]
+			if kicks[name] == nil {
+				meet()
+			}
+			kick(name)
 		}
 	}
 }
@@ -197,7 +200,7 @@ func (c *Controller) apply(ctx context.Context, route slipway.Route) error {
 	return nil
 }
 
-// groups returns the route's groups that exist, as they are now.
+// groups returns the route's groups that exist, as they are now, without the instances that are to have no traffic yet.
 func (c *Controller) groups(ctx context.Context, route slipway.Route) (map[string]slipway.ServerGroup, error) {
 	groups := map[string]slipway.ServerGroup{}
 	for _, gr := range route.Groups {
@@ -207,6 +210,9 @@ func (c *Controller) groups(ctx context.Context, route slipway.Route) (map[strin
 		}
 		if err != nil { // a group that cannot be seen now is not a group without instances
 			return nil, fmt.Errorf("look at %s: %w", gr.Group, err)
+		}
+		if len(gr.Machines) > 0 {
+			group.Instances = slices.DeleteFunc(slices.Clone(group.Instances), func(i slipway.Instance) bool { return !slices.Contains(gr.Machines, i.ID) })
 		}
 		groups[gr.Group] = group
 	}

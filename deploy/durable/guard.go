@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -19,17 +20,18 @@ func Guard(log *slog.Logger) interceptor.WorkerInterceptor { return &guard{log: 
 
 type guard struct {
 	interceptor.WorkerInterceptorBase
-	log *slog.Logger
+	log     *slog.Logger
+	running atomic.Int64 // activities now
 }
 
 // InterceptActivity implements interceptor.WorkerInterceptor.
 func (g *guard) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
-	return &guarded{ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next}, log: g.log}
+	return &guarded{ActivityInboundInterceptorBase: interceptor.ActivityInboundInterceptorBase{Next: next}, guard: g}
 }
 
 type guarded struct {
 	interceptor.ActivityInboundInterceptorBase
-	log *slog.Logger
+	*guard
 }
 
 // ExecuteActivity implements interceptor.ActivityInboundInterceptor.
@@ -48,22 +50,32 @@ func (g *guarded) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 
 // executeBeating executes the activity, and beats the heart until it ends, by a panic too.
 func (g *guarded) executeBeating(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	g.running.Add(1)
+	defer g.running.Add(-1)
+	silence := activity.GetInfo(ctx).HeartbeatTimeout
 	done, stopped := make(chan struct{}), make(chan struct{})
 	defer func() { close(done); <-stopped }()
 	go func() {
 		defer close(stopped)
-		ticks := time.NewTicker(beat)
-		defer ticks.Stop()
+		next := time.NewTimer(beat)
+		defer next.Stop()
 		for {
 			select {
 			case <-done:
 				return
-			case <-ticks.C:
+			case <-next.C:
 				activity.RecordHeartbeat(ctx)
+				next.Reset(pace(g.running.Load(), silence))
 			}
 		}
 	}()
 	return g.Next.ExecuteActivity(ctx, in)
+}
+
+// pace returns how long an activity waits until it beats its heart again when so many run: three times at least in the silence after which
+// it is taken for dead.
+func pace(running int64, silence time.Duration) time.Duration {
+	return max(beat, min(time.Duration(running)*time.Second/beats, silence/3))
 }
 
 // say logs why an activity failed. An outcome, which the record and the events tell of in full, takes one line; what is tried again,

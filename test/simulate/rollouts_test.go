@@ -197,7 +197,7 @@ func (s *story) strategy(e slipway.Environment) slipway.Strategy {
 	case "custom":
 		amount, weight, all, wait := slipway.Amount{N: 1}, rapid.IntRange(1, 99).Draw(r, "weight"), 100, slipway.Duration(time.Minute)
 		list := []slipway.CustomStep{{Create: &amount}, {Weight: &weight}, {Wait: &wait}}
-		if rapid.Bool().Draw(r, "approve") {
+		if s.versions > 0 && rapid.Bool().Draw(r, "approve") { // nobody approves the first
 			list = append(list, slipway.CustomStep{Approve: &slipway.ApproveStep{Expires: slipway.Duration(time.Hour)}})
 		}
 		return slipway.Strategy{Custom: &slipway.Custom{Steps: append(list, slipway.CustomStep{Weight: &all}), Watch: watch}}
