@@ -69,7 +69,11 @@ func simulate(r *rapid.T) {
 	s.environment()
 	s.World.Traffic(s.Cluster.String(), float64(rapid.SampledFrom([]int{0, 5, 200}).Draw(r, "requests per second")))
 	s.World.Observe = s.observe
-	s.Step = func(name string) { s.note("· %s", name); s.consistent() }
+	s.Step = func(name string) {
+		s.note("· %s", name)
+		s.step = name
+		s.consistent()
+	}
 	s.deploy(true)
 	for range rapid.IntRange(1, 3).Draw(r, "deployments") {
 		s.Pass(rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(r, "pause"))
@@ -96,6 +100,7 @@ type story struct {
 
 	// Of the rollout under way:
 	current   slipway.Deployment // as it was last stored
+	step      string             // the activity
 	before    photo
 	capacity  int  // after the last change
 	disturbed int  // machines that were lost by mishap or fault
@@ -368,6 +373,13 @@ func (s *story) observe(change string) {
 			s.disturbed += before - s.capacity
 		}
 		return
+	}
+	// 7. What is paused stands still, but that what failed meanwhile is taken back.
+	if s.current.Paused != nil { // a step that was let go stores so before it changes anything
+		s.current, _ = s.Store.Deployment(context.Background(), s.current.ID)
+	}
+	if s.current.Paused != nil && s.current.State == slipway.DeploymentRunning && !slices.Contains([]string{"RestoreSize", "RestoreRoute", "DestroyGroup"}, s.step) {
+		s.fail("7", "%s in %s, and it is paused", change, s.step)
 	}
 	// 1. No step takes capacity below the guard.
 	least := max(1, minHealthy(s.env))
