@@ -24,7 +24,7 @@ func main() {
 	examples := flag.String("examples", "examples", "directory with the example applications")
 	runs := flag.Int("runs", 10, "how often each thing is measured, at least 10 for figures that count")
 	rate := flag.Int("rate", 500, "requests per second during rollouts")
-	only := flag.String("only", "", "one group of figures alone: programs, launch, bake, base or rollout")
+	only := flag.String("only", "", "one group of figures alone: programs, launch, bake, base, rollout, engine or waiting")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -64,6 +64,8 @@ func run(ctx context.Context, bin, out, examples string, runs, rate int, only st
 		{"bake", b.measureBake},
 		{"base", b.measureBase},
 		{"rollout", b.measureRollout},
+		{"engine", b.measureEngine},
+		{"waiting", b.measureWaiting},
 	} {
 		if only != "" && only != group.name {
 			continue
@@ -81,6 +83,11 @@ func run(ctx context.Context, bin, out, examples string, runs, rate int, only st
 		return err
 	}
 	printTable(os.Stdout, b.results)
+	for _, r := range b.results {
+		if len(r.Rows) > 0 {
+			printWaiting(os.Stdout, r.Rows)
+		}
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -21,7 +22,8 @@ type Result struct {
 	Ratio     float64    `json:"ratio,omitempty"` // of the medians
 	LimitOn   string     `json:"limit_on"`        // what the limit is for: ratio, median or max
 	Limit     float64    `json:"limit"`
-	OK        bool       `json:"ok"` // within the limit
+	OK        bool       `json:"ok"`             // within the limit
+	Rows      []Waiting  `json:"rows,omitempty"` // of the table that it sums up
 }
 
 // Reference is what a figure is compared with, measured in the same run, turn and turn about.
@@ -59,6 +61,12 @@ func (b *bench) add(name, unit string, samples []float64, reference string, refe
 func median(samples []float64) float64 {
 	s := slices.SortedFunc(slices.Values(samples), cmp.Compare[float64])
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+// percentile returns what so many percent of the samples are at most.
+func percentile[T cmp.Ordered](samples []T, percent float64) T {
+	s := slices.Sorted(slices.Values(samples))
+	return s[max(0, int(math.Ceil(percent/100*float64(len(s))))-1)]
 }
 
 func inMillis(samples []time.Duration) []float64 {

@@ -61,9 +61,9 @@ func Tries(ctx workflow.Context, within time.Duration, tries int32) workflow.Con
 	})
 }
 
-// CachedWorkflows is how many workflows slipwayd keeps in memory between two decisions, for worker.SetStickyWorkflowCacheSize;
-// others are replayed when they go on.
-const CachedWorkflows = 128
+// CachedWorkflows is how many workflows slipwayd keeps in memory between two decisions, at 50 KiB or so each, for
+// worker.SetStickyWorkflowCacheSize; others are replayed when they go on.
+const CachedWorkflows = 256
 
 // WorkerOptions returns the options a worker must have for [Step] and [Error] to keep their promises.
 func WorkerOptions(log *slog.Logger) worker.Options {
@@ -76,10 +76,11 @@ func WorkerOptions(log *slog.Logger) worker.Options {
 		// New workflows and those under way are polled for side by side. Pollers that did both would prefer those under way, and where
 		// hundreds are, a new one would wait until they are through.
 		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{
-			InitialNumberOfPollers: 4, MinimumNumberOfPollers: 4, MaximumNumberOfPollers: 16,
+			InitialNumberOfPollers: 4, MinimumNumberOfPollers: 4, MaximumNumberOfPollers: 4,
 		}),
-		// What cannot be decided at once waits in Temporal, where its time does not run yet, and not here.
-		MaxConcurrentWorkflowTaskExecutionSize: 16,
+		// What cannot be decided at once waits in Temporal, where its time does not run yet, and not here. Each of the eight pollers holds a
+		// place while it waits for something to do.
+		MaxConcurrentWorkflowTaskExecutionSize: 24,
 		// Temporal knows by itself that a worker is gone. This is for one that has more to do than it can: what it has in memory is worth a wait.
 		StickyScheduleToStartTimeout:     5 * time.Second,
 		MaxHeartbeatThrottleInterval:     beat,

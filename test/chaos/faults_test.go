@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -202,13 +203,18 @@ func (f fault) strike(r *rig) {
 	found.broke(faultRow{fault: f.name, during: f.during, outcome: said(d), sent: counts.Sent, failed: counts.Failed, took: took})
 }
 
+// machine is how a failure names one of the new group's.
+var machine = regexp.MustCompile(`machine i-\w+ of [\w-]+`)
+
+// said returns how the deployment ended, and why, if not well.
 func said(d slipway.Deployment) string {
 	text := strings.ReplaceAll(string(d.State), "_", " ")
 	if d.Error == nil {
 		return text
 	}
-	why, _, _ := strings.Cut(d.Error.Message, "\n")
-	return text + ": " + strings.ReplaceAll(why, "|", "\\|")
+	why, _, _ := strings.Cut(strings.TrimPrefix(d.Error.Message, "cannot deploy hello to prod: "), "\n")
+	why, _, _ = strings.Cut(why, " (")
+	return text + ": " + strings.ReplaceAll(machine.ReplaceAllString(why, "a machine"), "|", "\\|")
 }
 
 // settles is as amiss, but gives what was lost the time to be replaced.

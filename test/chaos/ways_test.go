@@ -27,7 +27,7 @@ type way struct {
 }
 
 var ways = []way{
-	{name: "canary", kept: 1, strategy: func(*rig) slipway.Strategy { return canary(300 * time.Millisecond) }},
+	{name: "canary", kept: 1, strategy: func(*rig) slipway.Strategy { return canary(time.Second) }},
 	{name: "rolling", strategy: func(*rig) slipway.Strategy { return rolling(200 * time.Millisecond) }},
 	{name: "custom", strategy: custom, people: approve},
 	{name: "rolling-redblack", kept: 1, strategy: func(*rig) slipway.Strategy {
