@@ -185,7 +185,7 @@ func (f fault) strike(r *rig) {
 	if f.lossless && counts.Failed > 0 {
 		r.t.Errorf("%d of %d requests failed: %v", counts.Failed, counts.Sent, why)
 	}
-	if d.State == rolledBack && d.Error.Code != slipway.Unprepared { // it was the image's fault
+	if d.State == rolledBack && d.Error.Code == slipway.Failed { // it was the image's fault, and not what could not be measured or stored
 		again, err := r.API.Deploy(r.t.Context(), slipway.DeployRequest{Cluster: prod, Image: r.other()})
 		if slipway.CodeOf(err) != slipway.Refused {
 			r.t.Errorf("8: what was rolled back is deployed again, as %s: %v", again.ID, err)
