@@ -113,11 +113,13 @@ var faults = []fault{
 		breaks: func(r *rig, _ slipway.Deployment) error { return r.fillDisk(3 * time.Second) },
 	},
 	{
-		name: "the disk is full for 6 s", during: "a canary is observed and judged", strategy: observed, at: "observing", states: either, kept: 1, lossless: true,
+		name: "the disk is full for 6 s", during: "a canary is observed and judged", strategy: observed, at: "observing",
+		states: either, kept: 1, lossless: true,
 		breaks: func(r *rig, _ slipway.Deployment) error { return r.fillDisk(6 * time.Second) },
 	},
 	{
-		name: "Prometheus stops, and comes back", during: "redblack watches", strategy: watched, at: "waiting until", states: goesOn, kept: 1, daily: true, lossless: true,
+		name: "Prometheus stops, and comes back", during: "redblack watches", strategy: watched, at: "waiting until",
+		states: goesOn, kept: 1, daily: true, lossless: true,
 		arm: asksPrometheus, breaks: func(r *rig, d slipway.Deployment) error {
 			r.prometheus.Stop()
 			r.await("wait for data", d.ID, at("waiting for data"))
@@ -297,7 +299,7 @@ const smallDisk = 256
 // ontoSmallDisk moves the rig, before it is started, onto a file system of its own.
 func (r *rig) ontoSmallDisk() {
 	r.t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "sw") //nolint:usetesting // t.TempDir is too long for sockets
+	dir, err := os.MkdirTemp("/tmp", "sw") // t.TempDir is too long for sockets
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -75,7 +75,8 @@ func (r *rig) stands(want end, say func(string, ...any)) {
 			known[instance.ID] = true
 		}
 		if group.Size.Desired != machines || len(group.Instances) != machines || group.Healthy() != machines {
-			say("1: %s has %d machines, %d of them healthy, and is to have %d, want %d", group.Name, len(group.Instances), group.Healthy(), group.Size.Desired, machines)
+			say("1: %s has %d machines, %d of them healthy, and is to have %d, want %d",
+				group.Name, len(group.Instances), group.Healthy(), group.Size.Desired, machines)
 		}
 	}
 	if len(names) != want.groups {
