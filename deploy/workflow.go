@@ -72,6 +72,8 @@ func Workflow(ctx workflow.Context, d slipway.Deployment, queue []Waiter) (slipw
 	r.end(rest, ctx.Err() != nil, err)
 	err = r.finish(rest)
 	r.handOver(rest)
+	// Who told it something is answered before it is gone.
+	_ = workflow.Await(rest, func() bool { return workflow.AllHandlersFinished(rest) })
 	return r.d, err
 }
 

@@ -5,12 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,20 +22,25 @@ import (
 var rollouts = flag.Int("rollouts", 0, "how many rollouts there are to be at least")
 
 // carriedOut counts the rollouts of this run.
-var carriedOut atomic.Int64
+var carriedOut int
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if *rollouts > 0 { // of which a life has one at least
-		if err := flag.Set("rapid.checks", strconv.Itoa(*rollouts)); err != nil {
+	set := func(name, value string) {
+		if err := flag.Set(name, value); err != nil {
 			panic(err) // rapid has that flag
 		}
 	}
+	if *rollouts > 0 { // of which a life has one at least
+		set("rapid.checks", strconv.Itoa(*rollouts))
+	} else if flag.Lookup("rapid.seed").Value.String() == "0" {
+		set("rapid.seed", "1") // among the other tests, nothing is left to chance
+	}
 	debug.SetGCPercent(400) // a life makes much garbage, and keeps nothing
 	code := m.Run()
-	if n := carriedOut.Load(); n > 0 {
-		fmt.Printf("%d rollouts simulated\n", n)
-		if code == 0 && n < int64(*rollouts) {
+	if carriedOut > 0 {
+		fmt.Printf("%d rollouts simulated\n", carriedOut)
+		if code == 0 && carriedOut < *rollouts {
 			fmt.Printf("that is fewer than the %d that were wanted\n", *rollouts)
 			code = 1
 		}
@@ -48,19 +51,14 @@ func TestMain(m *testing.M) {
 // TestRollouts draws random clusters, strategies, versions, faults, mishaps and commands, and checks the invariants after every step.
 // The numbers are those of docs/reliability.md.
 func TestRollouts(t *testing.T) {
-	for shard := range runtime.GOMAXPROCS(0) {
-		t.Run(fmt.Sprint(shard), func(t *testing.T) {
-			t.Parallel()
-			failed := false
-			rapid.Check(t, func(r *rapid.T) {
-				if *rollouts > 0 && carriedOut.Load() >= int64(*rollouts) && !failed { // what failed is looked into all the same
-					return
-				}
-				defer func() { failed = failed || r.Failed() }()
-				simulate(r)
-			})
-		})
-	}
+	failed := false
+	rapid.Check(t, func(r *rapid.T) {
+		if *rollouts > 0 && carriedOut >= *rollouts && !failed { // what failed is looked into all the same
+			return
+		}
+		defer func() { failed = failed || r.Failed() }()
+		simulate(r)
+	})
 }
 
 // simulate is one life of a cluster.
@@ -359,7 +357,7 @@ func (s *story) begin(format string, args ...any) {
 	s.current, s.sound = slipway.Deployment{}, s.capacity > 0
 	s.note("### "+format, args...)
 	s.note("%+v", s.before)
-	carriedOut.Add(1)
+	carriedOut++
 }
 
 // observe is called after every change of the world.
