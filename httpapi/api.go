@@ -54,13 +54,16 @@ type api struct {
 	clusters clusters
 }
 
-// access says who may use a route, once there are people and tokens to tell apart.
+// access is the least role with which a route may be used.
 type access string
 
 const (
-	open  access = "open"  // anyone who can connect
-	read  access = "read"  // sees, and changes nothing
-	write access = "write" // makes, changes or ends something
+	open    = access("open") // anyone who can connect
+	view    = access(slipway.RoleViewer)
+	deploy  = access(slipway.RoleDeployer)
+	approve = access(slipway.RoleApprover)
+	operate = access(slipway.RoleOperator)
+	admin   = access(slipway.RoleAdmin)
 )
 
 // route is one line of the API's table.
@@ -79,73 +82,73 @@ func (a *api) routes() []route {
 	return []route{
 		{"GET", "/healthz", open, "health", "Is slipwayd ready?", "Answers as soon as slipwayd serves.", get(a.health)},
 
-		{"POST", "/v1/blobs/missing", read, "missingBlobs", "Which blobs must be uploaded?", "Returns those of the given digests that are not stored yet.", post(a.missingBlobs)},
-		{"PUT", "/v1/blobs/{digest}", write, "putBlob", "Upload a blob", "Stores the request's body under its digest. A body with another digest is refused, and nothing is kept of it. Uploading again changes nothing.", upload(a.putBlob)},
+		{"POST", "/v1/blobs/missing", view, "missingBlobs", "Which blobs must be uploaded?", "Returns those of the given digests that are not stored yet.", post(a.missingBlobs)},
+		{"PUT", "/v1/blobs/{digest}", deploy, "putBlob", "Upload a blob", "Stores the request's body under its digest. A body with another digest is refused, and nothing is kept of it. Uploading again changes nothing.", upload(a.putBlob)},
 
-		{"POST", "/v1/secrets", write, "putSecrets", "Hand over secrets for a bake", "Keeps values in slipwayd's memory, never on a disk, until the bake that uses them is over or an hour has passed without use. A script sees them as files in /run/secrets.", post(a.putSecrets)},
+		{"POST", "/v1/secrets", deploy, "putSecrets", "Hand over secrets for a bake", "Keeps values in slipwayd's memory, never on a disk, until the bake that uses them is over or an hour has passed without use. A script sees them as files in /run/secrets.", post(a.putSecrets)},
 
-		{"POST", "/v1/bakes", write, "bake", "Bake an image", "Starts a bake and the tests of its image, and returns at once. A bake with the same inputs that is under way is joined. The files of the context must have been uploaded as blobs.", accept(a.bake)},
-		{"POST", "/v1/bakes/plan", read, "planBake", "Say what a bake would do", "Layer by layer: in the cache, or to be built, and why. Builds nothing and pulls nothing. The files of the context must have been uploaded.", post(a.planBake)},
-		{"GET", "/v1/bakes", read, "listBakes", "List bakes", "Newest first.", get(a.listBakes)},
-		{"GET", "/v1/bakes/{id}", read, "getBake", "Show a bake", "", get(a.getBake)},
+		{"POST", "/v1/bakes", deploy, "bake", "Bake an image", "Starts a bake and the tests of its image, and returns at once. A bake with the same inputs that is under way is joined. The files of the context must have been uploaded as blobs.", accept(a.bake)},
+		{"POST", "/v1/bakes/plan", view, "planBake", "Say what a bake would do", "Layer by layer: in the cache, or to be built, and why. Builds nothing and pulls nothing. The files of the context must have been uploaded.", post(a.planBake)},
+		{"GET", "/v1/bakes", view, "listBakes", "List bakes", "Newest first.", get(a.listBakes)},
+		{"GET", "/v1/bakes/{id}", view, "getBake", "Show a bake", "", get(a.getBake)},
 
-		{"GET", "/v1/cache", read, "getCache", "Show what is stored for bakes to come", "And what of it would go now, by the server's limits.", get(a.getCache)},
-		{"POST", "/v1/cache/prune", write, "pruneCache", "Remove cached layers, and content that nothing needs", "Nothing goes that an image, a server group or a bake under way needs, nor what was uploaded within the last hours.", change(a.pruneCache)},
+		{"GET", "/v1/cache", view, "getCache", "Show what is stored for bakes to come", "And what of it would go now, by the server's limits.", get(a.getCache)},
+		{"POST", "/v1/cache/prune", operate, "pruneCache", "Remove cached layers, and content that nothing needs", "Nothing goes that an image, a server group or a bake under way needs, nor what was uploaded within the last hours.", change(a.pruneCache)},
 
-		{"POST", "/v1/executions", write, "ship", "Ship: bake, test and deploy", "Starts a bake and then deploys its image to the environments one after the other. Returns at once.", accept(a.ship)},
-		{"GET", "/v1/executions/{id}", read, "getExecution", "Show an execution", "", get(a.getExecution)},
+		{"POST", "/v1/executions", deploy, "ship", "Ship: bake, test and deploy", "Starts a bake and then deploys its image to the environments one after the other. Returns at once.", accept(a.ship)},
+		{"GET", "/v1/executions/{id}", view, "getExecution", "Show an execution", "", get(a.getExecution)},
 
-		{"POST", "/v1/deployments", write, "deploy", "Deploy an image", "Moves a cluster to an image by its environment's strategy. Returns at once. While another deployment of the cluster is under way it is a conflict, or waits for its turn, or ends the other, as on_conflict or the environment's policy says. Refused if a freeze, a pin or a veto forbids it.", accept(a.deploy)},
-		{"POST", "/v1/rollbacks", write, "rollback", "Roll back", "Moves a cluster back to what it ran before, or to any earlier image. Returns at once. Freezes do not forbid it; pins and vetoes do.", accept(a.rollback)},
-		{"GET", "/v1/deployments", read, "listDeployments", "List deployments", "Newest first.", get(a.listDeployments)},
-		{"GET", "/v1/deployments/{id}", read, "getDeployment", "Show a deployment", "What was asked, how far it is, what it waits for and when it moves by itself, and what it would undo.", get(a.getDeployment)},
-		{"POST", "/v1/deployments/{id}/commands", write, "commandDeployment", "Tell a deployment that is under way something", "To pause, go on, be done with waiting, do again what failed, or that a person approves or rejects. Answers with the deployment as it is then. A conflict if it is over, or not in a state in which that makes sense.", change(a.command)},
-		{"POST", "/v1/deployments/{id}/retry", write, "retryDeployment", "Start a deployment that failed again", "As it was asked for. One that needs attention is first taken back as far as possible. Answers with the new deployment.", accept(a.retry)},
+		{"POST", "/v1/deployments", deploy, "deploy", "Deploy an image", "Moves a cluster to an image by its environment's strategy. Returns at once. While another deployment of the cluster is under way it is a conflict, or waits for its turn, or ends the other, as on_conflict or the environment's policy says. Refused if a freeze, a pin or a veto forbids it.", accept(a.deploy)},
+		{"POST", "/v1/rollbacks", deploy, "rollback", "Roll back", "Moves a cluster back to what it ran before, or to any earlier image. Returns at once. Freezes do not forbid it; pins and vetoes do.", accept(a.rollback)},
+		{"GET", "/v1/deployments", view, "listDeployments", "List deployments", "Newest first.", get(a.listDeployments)},
+		{"GET", "/v1/deployments/{id}", view, "getDeployment", "Show a deployment", "What was asked, how far it is, what it waits for and when it moves by itself, and what it would undo.", get(a.getDeployment)},
+		{"POST", "/v1/deployments/{id}/commands", deploy, "commandDeployment", "Tell a deployment that is under way something", "To pause, go on, be done with waiting, do again what failed, or that a person approves or rejects. Answers with the deployment as it is then. A conflict if it is over, or not in a state in which that makes sense.", change(a.command)},
+		{"POST", "/v1/deployments/{id}/retry", deploy, "retryDeployment", "Start a deployment that failed again", "As it was asked for. One that needs attention is first taken back as far as possible. Answers with the new deployment.", accept(a.retry)},
 
-		{"POST", "/v1/releases", write, "release", "Release several applications as one", "Moves each of them to its image, in order or all at once: all of them, or none. Returns at once.", accept(a.release)},
-		{"GET", "/v1/releases", read, "listReleases", "List releases", "Newest first.", get(a.listReleases)},
-		{"GET", "/v1/releases/{id}", read, "getRelease", "Show a release", "", get(a.getRelease)},
+		{"POST", "/v1/releases", deploy, "release", "Release several applications as one", "Moves each of them to its image, in order or all at once: all of them, or none. Returns at once.", accept(a.release)},
+		{"GET", "/v1/releases", view, "listReleases", "List releases", "Newest first.", get(a.listReleases)},
+		{"GET", "/v1/releases/{id}", view, "getRelease", "Show a release", "", get(a.getRelease)},
 
-		{"GET", "/v1/restrictions", read, "listRestrictions", "List freezes, pins and vetoes", "Oldest first; those that are in force.", get(a.listRestrictions)},
-		{"POST", "/v1/restrictions", write, "restrict", "Freeze, pin or veto", "Keeps deployments from beginning; what is under way goes on. What is there already is answered as it is; a freeze that would last longer makes it last as long.", change(a.restrict)},
-		{"DELETE", "/v1/restrictions/{id}", write, "lift", "Lift a freeze, a pin or a veto", "Wants a reason. Answers with what it was.", change(a.lift)},
+		{"GET", "/v1/restrictions", view, "listRestrictions", "List freezes, pins and vetoes", "Oldest first; those that are in force.", get(a.listRestrictions)},
+		{"POST", "/v1/restrictions", operate, "restrict", "Freeze, pin or veto", "Keeps deployments from beginning; what is under way goes on. What is there already is answered as it is; a freeze that would last longer makes it last as long.", change(a.restrict)},
+		{"DELETE", "/v1/restrictions/{id}", operate, "lift", "Lift a freeze, a pin or a veto", "Wants a reason. Answers with what it was.", change(a.lift)},
 
-		{"POST", "/v1/analyses", read, "analyse", "Compare two server groups", "Over a time that has been, as a canary is compared with its baseline: by default the groups of a deployment, while they shared the traffic, by its own metrics. Changes nothing, and may be asked as often as one likes.", post(a.analyse)},
+		{"POST", "/v1/analyses", view, "analyse", "Compare two server groups", "Over a time that has been, as a canary is compared with its baseline: by default the groups of a deployment, while they shared the traffic, by its own metrics. Changes nothing, and may be asked as often as one likes.", post(a.analyse)},
 
-		{"POST", "/v1/abort/{id}", write, "abort", "Abort a bake, deployment, release or execution", "Ends it and undoes what it did. Returns when the wish is recorded; no error if it is over already.", accept(a.abort)},
+		{"POST", "/v1/abort/{id}", deploy, "abort", "Abort a bake, deployment, release or execution", "Ends it and undoes what it did. Returns when the wish is recorded; no error if it is over already.", accept(a.abort)},
 
-		{"GET", "/v1/applications", read, "listApplications", "List applications", "As they were last baked.", get(a.listApplications)},
-		{"GET", "/v1/applications/{application}", read, "getApplication", "Show an application", "As it was last baked.", get(a.getApplication)},
-		{"GET", "/v1/images", read, "listImages", "List images", "Newest first.", get(a.listImages)},
-		{"GET", "/v1/images/{application}/{ref}", read, "getImage", "Show an image", "The one that is meant by a channel, a version label, a digest, at least six of its first digits, or \"latest\": the newest ready one.", get(a.getImage)},
-		{"GET", "/v1/images/{application}/{ref}/status", read, "getImageStatus", "Show an image and what has to do with it now", "Channels that name it, server groups and machines of it, and whether what it is built on has moved on.", get(a.getImageStatus)},
-		{"GET", "/v1/images/{application}/{ref}/verification", read, "verifyImage", "Verify an image", "Hashes every part of it, unless this slipwayd has done so since the part was last changed, and checks that a trusted key signed how it was made, what is in it, and that it passed its tests. An error, naming the part, unless all is well.", get(a.verifyImage)},
-		{"GET", "/v1/images/{application}/{ref}/statements/{kind}", read, "getStatement", "Show what is signed about an image", "An in-toto statement in a DSSE envelope, verified: SLSA provenance, its tests' results, or a CycloneDX bill of materials.", get(a.getStatement)},
-		{"GET", "/v1/keys", read, "listKeys", "List the keys whose signatures are trusted", "Public keys.", get(a.listKeys)},
-		{"GET", "/v1/images/{application}/{ref}/ancestry", read, "getAncestry", "Show what an image is built on, and what is built on it", "Over all applications.", get(a.getAncestry)},
-		{"GET", "/v1/images/{application}/{ref}/diff", read, "diffImages", "Compare two images", "Packages, files, service, environments and layers, from the image of the path to that of the query.", get(a.diffImages)},
-		{"PUT", "/v1/images/{application}/{ref}/revocation", write, "revokeImage", "Revoke an image", "It cannot be launched from then on: not deployed, not rolled back to, not tried, not built on. What runs of it is left alone, replaced when it dies, and listed in the answer.", change(a.revokeImage)},
-		{"DELETE", "/v1/images/{application}/{ref}/revocation", write, "reinstateImage", "Lift an image's revocation", "Changes nothing if there is none.", change(a.reinstateImage)},
-		{"POST", "/v1/images/{application}/{ref}/pushes", write, "pushImage", "Send an image to a registry", "With all documents about it, and only what the registry does not have. The answer is how far it is, one JSON object a line; the last has the image, or an error. Ends when the client goes away, and goes on where it was when it is done again.", exchange(a.pushImage)},
-		{"POST", "/v1/pulls", write, "pullImage", "Take an image from a registry", "Registers an image that was pushed, once all of it is here and verified. The answer is as that of pushImage.", exchange(a.pullImage)},
-		{"GET", "/v1/catalog", read, "listImageStatuses", "List images and what has to do with them now", "Newest first.", get(a.listImageStatuses)},
-		{"POST", "/v1/prunes", write, "pruneImages", "Remove images that nothing needs", "Without keep and days each application's own retention decides; one that has none loses nothing. The answer says of every image why it stays or goes.", change(a.pruneImages)},
-		{"GET", "/v1/channels", read, "listChannels", "List channels", "", get(a.listChannels)},
-		{"PUT", "/v1/channels/{application}/{channel}", write, "moveChannel", "Move a channel to an image", "At once, or not at all. Moving it to where it is changes nothing. A conflict if it is not where if_at says.", change(a.moveChannel)},
-		{"DELETE", "/v1/channels/{application}/{channel}", write, "deleteChannel", "Remove a channel", "The image stays.", remove(a.deleteChannel)},
-		{"GET", "/v1/images/{application}/{ref}/tests", read, "imageTests", "What did the tests of an image find?", "As JSON, or with \"Accept: application/xml\" as JUnit XML for CI.", report[slipway.TestReport](a.imageTests)},
-		{"POST", "/v1/images/{application}/{ref}/shell", write, "imageShell", "Look into a machine of an image", "Makes a machine, whose service is started as in production unless it says no_service, runs a shell or another program in it, and connects the caller with that: the connection is upgraded. The machine stays when its service ends, and is removed when the program has ended or the connection breaks. The image's tests may have failed; it must not be revoked.", shell(a.imageShell)},
-		{"POST", "/v1/bakes/{id}/shell", write, "bakeShell", "Look into the sandbox of a failed bake", "Connects the caller with a shell in the sandbox that a bake with keep_on_failure has kept: the connection is upgraded.", shell(a.bakeShell)},
-		{"POST", "/v1/rebuilds", write, "rebuildImage", "Build an image again, and compare", "Starts a bake from the image's recorded inputs, without cache and with the very same packages. The bake fails, and names the files that differ, unless every layer comes out the same. It registers nothing.", accept(a.rebuild)},
+		{"GET", "/v1/applications", view, "listApplications", "List applications", "As they were last baked.", get(a.listApplications)},
+		{"GET", "/v1/applications/{application}", view, "getApplication", "Show an application", "As it was last baked.", get(a.getApplication)},
+		{"GET", "/v1/images", view, "listImages", "List images", "Newest first.", get(a.listImages)},
+		{"GET", "/v1/images/{application}/{ref}", view, "getImage", "Show an image", "The one that is meant by a channel, a version label, a digest, at least six of its first digits, or \"latest\": the newest ready one.", get(a.getImage)},
+		{"GET", "/v1/images/{application}/{ref}/status", view, "getImageStatus", "Show an image and what has to do with it now", "Channels that name it, server groups and machines of it, and whether what it is built on has moved on.", get(a.getImageStatus)},
+		{"GET", "/v1/images/{application}/{ref}/verification", view, "verifyImage", "Verify an image", "Hashes every part of it, unless this slipwayd has done so since the part was last changed, and checks that a trusted key signed how it was made, what is in it, and that it passed its tests. An error, naming the part, unless all is well.", get(a.verifyImage)},
+		{"GET", "/v1/images/{application}/{ref}/statements/{kind}", view, "getStatement", "Show what is signed about an image", "An in-toto statement in a DSSE envelope, verified: SLSA provenance, its tests' results, or a CycloneDX bill of materials.", get(a.getStatement)},
+		{"GET", "/v1/keys", view, "listKeys", "List the keys whose signatures are trusted", "Public keys.", get(a.listKeys)},
+		{"GET", "/v1/images/{application}/{ref}/ancestry", view, "getAncestry", "Show what an image is built on, and what is built on it", "Over all applications.", get(a.getAncestry)},
+		{"GET", "/v1/images/{application}/{ref}/diff", view, "diffImages", "Compare two images", "Packages, files, service, environments and layers, from the image of the path to that of the query.", get(a.diffImages)},
+		{"PUT", "/v1/images/{application}/{ref}/revocation", operate, "revokeImage", "Revoke an image", "It cannot be launched from then on: not deployed, not rolled back to, not tried, not built on. What runs of it is left alone, replaced when it dies, and listed in the answer.", change(a.revokeImage)},
+		{"DELETE", "/v1/images/{application}/{ref}/revocation", operate, "reinstateImage", "Lift an image's revocation", "Changes nothing if there is none.", change(a.reinstateImage)},
+		{"POST", "/v1/images/{application}/{ref}/pushes", deploy, "pushImage", "Send an image to a registry", "With all documents about it, and only what the registry does not have. The answer is how far it is, one JSON object a line; the last has the image, or an error. Ends when the client goes away, and goes on where it was when it is done again.", exchange(a.pushImage)},
+		{"POST", "/v1/pulls", deploy, "pullImage", "Take an image from a registry", "Registers an image that was pushed, once all of it is here and verified. The answer is as that of pushImage.", exchange(a.pullImage)},
+		{"GET", "/v1/catalog", view, "listImageStatuses", "List images and what has to do with them now", "Newest first.", get(a.listImageStatuses)},
+		{"POST", "/v1/prunes", operate, "pruneImages", "Remove images that nothing needs", "Without keep and days each application's own retention decides; one that has none loses nothing. The answer says of every image why it stays or goes.", change(a.pruneImages)},
+		{"GET", "/v1/channels", view, "listChannels", "List channels", "", get(a.listChannels)},
+		{"PUT", "/v1/channels/{application}/{channel}", deploy, "moveChannel", "Move a channel to an image", "At once, or not at all. Moving it to where it is changes nothing. A conflict if it is not where if_at says.", change(a.moveChannel)},
+		{"DELETE", "/v1/channels/{application}/{channel}", operate, "deleteChannel", "Remove a channel", "The image stays.", remove(a.deleteChannel)},
+		{"GET", "/v1/images/{application}/{ref}/tests", view, "imageTests", "What did the tests of an image find?", "As JSON, or with \"Accept: application/xml\" as JUnit XML for CI.", report[slipway.TestReport](a.imageTests)},
+		{"POST", "/v1/images/{application}/{ref}/shell", deploy, "imageShell", "Look into a machine of an image", "Makes a machine, whose service is started as in production unless it says no_service, runs a shell or another program in it, and connects the caller with that: the connection is upgraded. The machine stays when its service ends, and is removed when the program has ended or the connection breaks. The image's tests may have failed; it must not be revoked.", shell(a.imageShell)},
+		{"POST", "/v1/bakes/{id}/shell", deploy, "bakeShell", "Look into the sandbox of a failed bake", "Connects the caller with a shell in the sandbox that a bake with keep_on_failure has kept: the connection is upgraded.", shell(a.bakeShell)},
+		{"POST", "/v1/rebuilds", deploy, "rebuildImage", "Build an image again, and compare", "Starts a bake from the image's recorded inputs, without cache and with the very same packages. The bake fails, and names the files that differ, unless every layer comes out the same. It registers nothing.", accept(a.rebuild)},
 
-		{"GET", "/v1/clusters", read, "listClusters", "List clusters as they are now", "", get(a.listClusters)},
-		{"GET", "/v1/clusters/{application}/{environment}", read, "getCluster", "Show a cluster as it is now", "Its server groups and their instances, what the load balancer does, and the last deployment.", get(a.getCluster)},
-		{"GET", "/v1/instances", read, "listInstances", "List instances", "Every machine there is: of server groups and throw-aways.", get(a.listInstances)},
-		{"GET", "/v1/instances/{id}/logs", read, "instanceLogs", "Read an instance's log", "The last lines of its service's output, then, if asked to follow, what comes until the machine is gone.", stream(a.instanceLogs)},
-		{"DELETE", "/v1/instances/{id}", write, "terminateInstance", "Terminate an instance", "Stops it gracefully. One of a server group is replaced. Refused, unless forced with a reason, if too few would serve meanwhile.", discard(a.terminateInstance)},
-		{"DELETE", "/v1/groups/{name}", write, "destroyGroup", "Destroy a server group", "Stops its machines gracefully and removes it. Refused, unless forced with a reason, if it serves.", discard(a.destroyGroup)},
+		{"GET", "/v1/clusters", view, "listClusters", "List clusters as they are now", "", get(a.listClusters)},
+		{"GET", "/v1/clusters/{application}/{environment}", view, "getCluster", "Show a cluster as it is now", "Its server groups and their instances, what the load balancer does, and the last deployment.", get(a.getCluster)},
+		{"GET", "/v1/instances", view, "listInstances", "List instances", "Every machine there is: of server groups and throw-aways.", get(a.listInstances)},
+		{"GET", "/v1/instances/{id}/logs", view, "instanceLogs", "Read an instance's log", "The last lines of its service's output, then, if asked to follow, what comes until the machine is gone.", stream(a.instanceLogs)},
+		{"DELETE", "/v1/instances/{id}", operate, "terminateInstance", "Terminate an instance", "Stops it gracefully. One of a server group is replaced. Refused, unless forced with a reason, if too few would serve meanwhile.", discard(a.terminateInstance)},
+		{"DELETE", "/v1/groups/{name}", operate, "destroyGroup", "Destroy a server group", "Stops its machines gracefully and removes it. Refused, unless forced with a reason, if it serves.", discard(a.destroyGroup)},
 
-		{"GET", "/v1/events", read, "events", "Read events, or follow them", "Oldest first. With \"Accept: text/event-stream\" what has happened is followed by what happens, without gaps; Last-Event-ID or after says where to resume.", follow[slipway.Event](a.events)},
+		{"GET", "/v1/events", view, "events", "Read events, or follow them", "Oldest first. With \"Accept: text/event-stream\" what has happened is followed by what happens, without gaps; Last-Event-ID or after says where to resume.", follow[slipway.Event](a.events)},
 	}
 }
 

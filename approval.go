@@ -1,0 +1,69 @@
+package slipway
+
+import (
+	"context"
+	"time"
+)
+
+// ApprovalState says what has become of an approval.
+type ApprovalState string
+
+// The states of an approval.
+const (
+	ApprovalPending  ApprovalState = "pending"
+	ApprovalGranted  ApprovalState = "granted"
+	ApprovalRejected ApprovalState = "rejected" // by one vote
+	ApprovalExpired  ApprovalState = "expired"  // not enough people approved in time
+	ApprovalCanceled ApprovalState = "canceled" // what it was asked for is over
+)
+
+// Done reports whether s is final.
+func (s ApprovalState) Done() bool { return s != ApprovalPending }
+
+// Approval is a question to people, and their answers. A promotion or a stage of a pipeline waits for it.
+type Approval struct {
+	ID          string        `json:"id"` // "a-…"; chosen by who asks, so that asking again after a lost reply asks once
+	Application string        `json:"application"`
+	Environment string        `json:"environment,omitempty"`
+	Subject     string        `json:"subject"` // the ID of what waits: an execution, a promotion or a deployment
+	Message     string        `json:"message"` // what is asked
+	Image       Digest        `json:"image,omitempty"`
+	Needed      int           `json:"needed"`         // so many must approve; 1 rejection rejects
+	From        []string      `json:"from,omitempty"` // names or groups of principals whose votes count; empty: everyone who is an approver there
+	Requester   string        `json:"requester"`      // whose vote does not count
+	Asked       time.Time     `json:"asked"`
+	Expires     time.Time     `json:"expires"`
+	Votes       []Vote        `json:"votes"`
+	State       ApprovalState `json:"state"`
+}
+
+// Vote is one person's answer.
+type Vote struct {
+	By      string    `json:"by"`
+	Approve bool      `json:"approve"`
+	Comment string    `json:"comment,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// ApprovalFilter selects approvals. Zero fields select all.
+type ApprovalFilter struct {
+	Application string
+	Environment string
+	Subject     string
+	Pending     bool // only those that wait
+}
+
+// Approvals keeps the questions that people are asked. Methods are safe for concurrent use.
+type Approvals interface {
+	// AskApproval stores a pending approval. One of the same ID is returned as it is.
+	AskApproval(ctx context.Context, a Approval) (Approval, error)
+	// Approval returns an approval; one whose time is over is expired.
+	Approval(ctx context.Context, id string) (Approval, error)
+	// ListApprovals returns approvals, newest first.
+	ListApprovals(ctx context.Context, filter ApprovalFilter, limit int) ([]Approval, error)
+	// Vote adds the answer of the principal whose request ctx is of. A second one of the same person replaces the first while the approval is
+	// pending. Conflict if it is over, Refused if that person's vote does not count.
+	Vote(ctx context.Context, id string, approve bool, comment string) (Approval, error)
+	// CancelApproval ends a pending approval whose subject is over; nil if it is over already.
+	CancelApproval(ctx context.Context, id string) error
+}
