@@ -78,12 +78,15 @@ func (w *seenWriter) Write(p []byte) (int, error) {
 }
 func (w *seenWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// breaks makes requests whose path contains part be answered by fault.
+// breaks makes requests whose path contains part be answered by fault, one after the other.
 func (s *server) breaks(part string, fault http.HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var turn sync.Mutex
 	s.fault = func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, part) {
+			turn.Lock()
+			defer turn.Unlock()
 			fault(w, r)
 		}
 	}
