@@ -66,6 +66,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.Flags().StringArrayVar(&o.listen, "listen", nil, "`address` to serve the API on, unix:/path or 127.0.0.1:port; repeatable (default unix:DATA/slipwayd.sock)")
 	cmd.Flags().StringVar(&o.lbAddress, "lb-address", "127.0.0.1", "`IP` load balancers listen on when an environment names none; 0.0.0.0 for all")
 	cmd.Flags().StringArrayVar(&o.insecure, "insecure-registry", nil, "`host`[:port] of a registry to speak to without TLS; repeatable (this host's own always may be)")
+	cmd.Flags().StringArrayVar(&o.outbound, "allow-outbound", nil, "`CIDR|host`[:port] that webhooks and queries may go to though it is not public, such as 10.1.0.0/16, 127.0.0.1:9090 or prometheus.internal; repeatable")
 	cmd.Flags().StringVar(&o.signingKey, "signing-key", "", "`file` with the ed25519 key, PKCS#8 PEM, to sign images with (default DATA/keys/server.pem, made when missing)")
 	cmd.Flags().StringVar(&o.cacheSize, "cache-size", "20GB", "`size` that cached layers may have which nothing else needs; those of use longest ago go first")
 	cmd.Flags().DurationVar(&o.cacheAge, "cache-age", 30*24*time.Hour, "how long such a layer stays since it was last of use")
@@ -81,6 +82,7 @@ type options struct {
 	listen     []string
 	lbAddress  string
 	insecure   []string // registries
+	outbound   []string // what may be connected to beside public addresses
 	signingKey string
 	cacheSize  string
 	cacheAge   time.Duration

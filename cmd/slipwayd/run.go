@@ -28,6 +28,7 @@ import (
 	"github.com/slipway-sh/slipway/image"
 	"github.com/slipway-sh/slipway/image/diff"
 	"github.com/slipway-sh/slipway/natsbus"
+	"github.com/slipway-sh/slipway/outbound"
 	"github.com/slipway-sh/slipway/promql"
 	"github.com/slipway-sh/slipway/provider/local"
 	"github.com/slipway-sh/slipway/registry"
@@ -62,6 +63,11 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	world, err := outbound.New(o.outbound...)
+	if err != nil {
+		return err
+	}
+	queries := prometheus{world.Transport()}
 	lock, err := lockDataDir(o.data)
 	if err != nil {
 		return err
@@ -186,7 +192,7 @@ func run(ctx context.Context, o options) (err error) {
 	// Workflows: unfinished ones go on as soon as the worker polls.
 	parts := ship.Parts{
 		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Probe: o.probe,
-		Baker: baker, Bases: starts, Secrets: values, Verifier: verifier, Queries: promql.Check, Metrics: prometheus{}, Log: o.log,
+		Baker: baker, Bases: starts, Secrets: values, Verifier: verifier, Queries: promql.Check, Metrics: queries, Log: o.log,
 		Attester: &attest.Signer{Shelf: images, Key: keys.Signing(), Inventory: inventory, Version: o.version},
 		Diff: func(ctx context.Context, a, b slipway.Digest) ([]string, error) {
 			return diff.Layers(ctx, images, a, b)
@@ -198,8 +204,8 @@ func run(ctx context.Context, o options) (err error) {
 	err = temporal.StartWorker(durable.TaskQueue, options, func(r worker.Registry) {
 		deploy.Register(r, &deploy.Activities{
 			Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log, Address: o.lbAddress,
-			Measurer: check.Measurer{Provider: machines, Pools: router, Prometheus: func(url string) check.Asker { return promql.New(url) }},
-			Analyst:  deploy.Analysis{Deps: analysis.Deps{Store: store, Metrics: prometheus{}}},
+			Measurer: check.Measurer{Provider: machines, Pools: router, Prometheus: func(url string) check.Asker { return queries.at(url) }, HTTP: world.Transport()},
+			Analyst:  deploy.Analysis{Deps: analysis.Deps{Store: store, Metrics: queries}},
 			Signal:   temporal.Client(), Patience: deploy.DefaultPatience,
 		})
 		ship.Register(r, &ship.Activities{Parts: parts})

@@ -21,6 +21,7 @@ type Daemon struct {
 	Programs Programs
 	Data     string   // the data directory, absolute
 	Env      []string // variables that slipwayd gets beside ours, each "name=value"
+	Args     []string // of slipwayd, beside its data directory; [New] has it speak to webhooks and Prometheus on 127.0.0.1
 	API      *client.Client
 
 	cmd    *exec.Cmd
@@ -36,7 +37,7 @@ func New(programs Programs, data string) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{Programs: programs, Data: data}
+	d := &Daemon{Programs: programs, Data: data, Args: []string{"--allow-outbound", "127.0.0.1"}}
 	d.API, err = client.New(d.Address())
 	return d, err
 }
@@ -54,7 +55,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(d.Programs.Slipwayd(), "--data", d.Data)
+	cmd := exec.Command(d.Programs.Slipwayd(), append([]string{"--data", d.Data}, d.Args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), d.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us; we stop it in order
