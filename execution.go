@@ -1,12 +1,16 @@
 package slipway
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // ExecutionState says how far an execution is.
 type ExecutionState string
 
 // The states of an execution.
 const (
+	ExecutionQueued    ExecutionState = "queued" // waits for another execution of its pipeline to end
 	ExecutionRunning   ExecutionState = "running"
 	ExecutionSucceeded ExecutionState = "succeeded"
 	ExecutionFailed    ExecutionState = "failed"
@@ -14,13 +18,15 @@ const (
 )
 
 // Done reports whether s is final.
-func (s ExecutionState) Done() bool { return s != ExecutionRunning }
+func (s ExecutionState) Done() bool { return s != ExecutionRunning && s != ExecutionQueued }
 
-// Execution is one run of bake, test and deploy as a whole: what `slipway ship` starts.
+// Execution is one run of bake, test and deploy as a whole: what `slipway ship` starts. One with a Pipeline runs the stages of that, as they
+// were when it began.
 type Execution struct {
 	ID           string         `json:"id"` // "x-…"
 	Application  string         `json:"application"`
-	Environments []string       `json:"environments"` // deployed to one after the other
+	Pipeline     string         `json:"pipeline,omitempty"` // its name; "" for a ship to named environments
+	Environments []string       `json:"environments"`       // deployed to one after the other
 	State        ExecutionState `json:"state"`
 	Bake         string         `json:"bake,omitempty"`
 	Image        Digest         `json:"image,omitempty"`
@@ -28,6 +34,51 @@ type Execution struct {
 	Error        *Error         `json:"error,omitempty"`
 	Started      time.Time      `json:"started"`
 	Finished     time.Time      `json:"finished,omitzero"`
+
+	Request    Digest            `json:"request,omitempty"`    // of the blob that is the BakeRequest with the slipway.yaml it follows
+	Definition *Pipeline         `json:"definition,omitempty"` // the pipeline as it was when the execution began; editing it changes nothing here
+	Parameters map[string]string `json:"parameters,omitempty"`
+	Cause      Cause             `json:"cause,omitzero"`
+	Attempt    int               `json:"attempt,omitempty"` // 1, and one more with each restart
+	Behind     string            `json:"behind,omitempty"`  // of one that is queued: the execution it waits for
+	Stages     []StageRecord     `json:"stages,omitempty"`
+}
+
+// Stage returns the stage of the ID, nil if there is none.
+func (x *Execution) Stage(id string) *StageRecord {
+	for i := range x.Stages {
+		if x.Stages[i].ID == id {
+			return &x.Stages[i]
+		}
+	}
+	return nil
+}
+
+// StageLogs keeps what the commands of stages print. Methods are safe for concurrent use.
+type StageLogs interface {
+	// PutStageLog stores the output of a stage, of which the last MaxStageLog bytes are kept, in place of what an earlier try of it printed.
+	PutStageLog(ctx context.Context, execution, stage, text string) error
+	// StageLog returns it; NotFound if there is none.
+	StageLog(ctx context.Context, execution, stage string) (string, error)
+}
+
+// MaxStageLog is how much of the output of a stage is kept, bytes.
+const MaxStageLog = 256 << 10
+
+// PipelineTurns decides which executions of a pipeline may run: the one that asked first. Methods are safe for concurrent use.
+type PipelineTurns interface {
+	// JoinTurn puts an execution at the end of its pipeline's line; one that stands in it already keeps its place.
+	JoinTurn(ctx context.Context, application, pipeline, execution string, now time.Time) error
+	// Turns returns who stands in the line, whose turn it is first.
+	Turns(ctx context.Context, application, pipeline string) ([]Turn, error)
+	// LeaveTurn takes an execution out of the line; nil if it is in none.
+	LeaveTurn(ctx context.Context, execution string) error
+}
+
+// Turn is a place in a pipeline's line.
+type Turn struct {
+	Execution string    `json:"execution"`
+	Since     time.Time `json:"since"`
 }
 
 // ShipRequest asks to bake and then deploy.

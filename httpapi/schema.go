@@ -136,7 +136,7 @@ func (deploymentKindSchema) Schema(huma.Registry) *huma.Schema {
 }
 
 func (executionStateSchema) Schema(huma.Registry) *huma.Schema {
-	return enum(slipway.ExecutionRunning, slipway.ExecutionSucceeded, slipway.ExecutionFailed, slipway.ExecutionAborted)
+	return enum(slipway.ExecutionQueued, slipway.ExecutionRunning, slipway.ExecutionSucceeded, slipway.ExecutionFailed, slipway.ExecutionAborted)
 }
 
 func (instanceStateSchema) Schema(huma.Registry) *huma.Schema {
