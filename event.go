@@ -48,6 +48,13 @@ const (
 	ImageRevoked       EventKind = "image.revoked" // or its revocation lifted
 	ImageRemoved       EventKind = "image.removed" // by retention
 	ChannelMoved       EventKind = "channel.moved"
+
+	ArtifactPushed       EventKind = "artifact.pushed"
+	TriggerFired         EventKind = "trigger.fired"
+	TriggerFailed        EventKind = "trigger.failed"   // it was pulled, and nothing could be started
+	TriggerRejected      EventKind = "trigger.rejected" // a webhook that was forged, replayed or no webhook; told at most once a minute
+	DeliveryGivenUp      EventKind = "notification.dead"
+	SubscriptionDisabled EventKind = "notification.disabled" // nothing got through for too long
 )
 
 // EventFilter selects events. Zero fields select all.

@@ -33,6 +33,14 @@ func TestStore(t *testing.T) {
 	storetest.Exercise(t, func(t *testing.T) slipway.Store { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
 }
 
+func TestTriggers(t *testing.T) {
+	storetest.ExerciseTriggers(t, func(t *testing.T) slipway.TriggerStore { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
+}
+
+func TestSubscriptions(t *testing.T) {
+	storetest.ExerciseSubscriptions(t, func(t *testing.T) slipway.SubscriptionStore { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
+}
+
 func TestReopen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "odd ?%# name.db")
 	s := open(t, path)
