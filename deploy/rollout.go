@@ -1,11 +1,13 @@
 package deploy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/slipway-sh/slipway"
@@ -46,6 +48,7 @@ type rollout struct {
 	superseded string           // by this deployment
 	settling   bool             // it takes no commands any more
 	ending     bool             // nor does it hold
+	decides    bool             // it does what takes a moment while it decides; rollouts that older versions began do not
 }
 
 // acts names the activities for the workflow; it is never called.
@@ -54,7 +57,7 @@ var acts *Activities
 // record stores the deployment with the exact group that serves now.
 func (r *rollout) record(ctx workflow.Context) error {
 	r.d.State, r.d.Undo = slipway.DeploymentRunning, []slipway.Undo{}
-	err := r.do(ctx, "recording what serves now", briefly, &r.begun, acts.RecordSource)
+	err := r.doHere(ctx, "recording what serves now", &r.begun, acts.RecordSource)
 	if err == nil {
 		r.d, r.left = r.begun.Deployment, r.begun.SourceSize.Desired
 		r.begun.Deployment = slipway.Deployment{} // it is r.d from here on
@@ -191,7 +194,7 @@ func (r *rollout) settle(ctx workflow.Context) error {
 		return err
 	}
 	r.settling = true
-	err := r.do(ctx, fmt.Sprintf("settling on %s", r.d.Target), briefly, nil, acts.SettleTarget)
+	err := r.doHere(ctx, fmt.Sprintf("settling on %s", r.d.Target), nil, acts.SettleTarget)
 	if err != nil {
 		r.settling = false
 		return err
@@ -206,9 +209,9 @@ func (r *rollout) retire(ctx workflow.Context, keep int) {
 	r.ending = true // it cannot be held any more
 	settled, _ := workflow.NewDisconnectedContext(ctx)
 	var plan Retirement
-	err := r.do(settled, "retiring other groups", briefly, &plan, acts.PlanRetirement, keep)
+	err := r.doHere(settled, "retiring other groups", &plan, acts.PlanRetirement, keep)
 	if err == nil && len(plan.Keep) > 0 {
-		err = r.do(settled, "keeping "+strings.Join(plan.Keep, ", ")+" disabled", briefly, nil, acts.KeepGroups, plan)
+		err = r.doHere(settled, "keeping "+strings.Join(plan.Keep, ", ")+" disabled", nil, acts.KeepGroups, plan)
 	}
 	for _, group := range plan.Destroy {
 		if err != nil {
@@ -219,13 +222,18 @@ func (r *rollout) retire(ctx workflow.Context, keep int) {
 		}
 	}
 	if err != nil {
-		_ = r.do(settled, "leaving other groups for later: "+durable.Error(err).Message, briefly, nil, acts.Note)
+		_ = r.doHere(settled, "leaving other groups for later: "+durable.Error(err).Message, nil, acts.Note)
 	}
 }
 
 // finish stores the final record. It is tried until it works: a deployment that is over never looks as if it went on.
 func (r *rollout) finish(ctx workflow.Context) error {
 	r.d.Deadline = time.Time{}
+	final := r.d
+	if done, err := r.here(ctx, &final, acts.FinishDeployment); done && err == nil {
+		r.d = final
+		return nil
+	}
 	return workflow.ExecuteActivity(durable.Tries(ctx, briefly, 0), acts.FinishDeployment, r.d).Get(ctx, &r.d)
 }
 
@@ -242,6 +250,30 @@ func (r *rollout) do(ctx workflow.Context, step string, within time.Duration, re
 			return err
 		}
 	}
+}
+
+// doHere is as do for an activity that takes a moment, and that no machine or load balancer is asked to do anything by.
+func (r *rollout) doHere(ctx workflow.Context, step string, result any, activity any, args ...any) error {
+	if err := r.gate(ctx); err != nil {
+		return err
+	}
+	r.d.Step = step
+	if done, err := r.here(ctx, result, activity, args...); done && (err == nil || !r.hold(ctx, err)) {
+		return err
+	}
+	return r.do(ctx, step, briefly, result, activity, args...)
+}
+
+// here executes an activity as part of the decision that is being made: a third of the work, and no turn to be waited for. It is tried
+// once, and what may pass is not done: it is for an activity of its own. An abort waits for it, so that nothing it stores comes late.
+func (r *rollout) here(ctx workflow.Context, result any, activity any, args ...any) (done bool, err error) {
+	if !r.decides {
+		return false, nil
+	}
+	rest, _ := workflow.NewDisconnectedContext(ctx)
+	err = workflow.ExecuteLocalActivity(durable.Here(rest), activity, append([]any{r.d}, args...)...).Get(rest, result)
+	var failed *temporal.ApplicationError
+	return err == nil || errors.As(err, &failed) && failed.NonRetryable(), err
 }
 
 // allow sets the deadline of what comes.

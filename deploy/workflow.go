@@ -66,6 +66,7 @@ func Workflow(ctx workflow.Context, d slipway.Deployment, queue []Waiter) (slipw
 	if err := r.listen(ctx); err != nil {
 		return d, err
 	}
+	r.decides = workflow.GetVersion(ctx, "decides", workflow.DefaultVersion, 1) >= 1
 	err := r.run(ctx)
 	// From here on nobody can abort: what was begun is taken back, whatever the person wants.
 	rest, _ := workflow.NewDisconnectedContext(ctx)

@@ -61,6 +61,15 @@ func Tries(ctx workflow.Context, within time.Duration, tries int32) workflow.Con
 	})
 }
 
+// Here returns ctx with the options of an activity that is executed once, by the worker that decides and while it does, and takes a moment.
+// If that worker dies before its decision is recorded, both are done again.
+func Here(ctx workflow.Context) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: 10 * time.Second,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+}
+
 // CachedWorkflows is how many workflows slipwayd keeps in memory between two decisions, at 50 KiB or so each, for
 // worker.SetStickyWorkflowCacheSize; others are replayed when they go on.
 const CachedWorkflows = 256

@@ -120,6 +120,7 @@ type step struct {
 	tries     int32
 	undoing   bool // it came after the run was cancelled
 	cancelled bool // it was under way when the run was cancelled, or was cut short by it
+	decided   bool // it was part of a decision, whose tries nobody counts
 }
 
 // steps returns the activities of the run, in the order in which they were scheduled.
@@ -135,6 +136,14 @@ func (r run) steps() []step {
 			at[e.EventId] = len(list)
 			under[len(list)] = true
 			list = append(list, step{name: fmt.Sprintf("%s#%d", kind, nth[kind]), undoing: cancelled})
+		case *historypb.HistoryEvent_MarkerRecordedEventAttributes: // of an activity that is part of a decision
+			var activity struct{ ActivityType string }
+			data := a.MarkerRecordedEventAttributes.Details["data"]
+			if a.MarkerRecordedEventAttributes.MarkerName != "LocalActivity" || converter.GetDefaultDataConverter().FromPayloads(data, &activity) != nil {
+				continue
+			}
+			nth[activity.ActivityType]++
+			list = append(list, step{name: fmt.Sprintf("%s#%d", activity.ActivityType, nth[activity.ActivityType]), undoing: cancelled, decided: true})
 		case *historypb.HistoryEvent_ActivityTaskStartedEventAttributes:
 			list[at[a.ActivityTaskStartedEventAttributes.ScheduledEventId]].tries = a.ActivityTaskStartedEventAttributes.Attempt
 		case *historypb.HistoryEvent_ActivityTaskCompletedEventAttributes:
