@@ -28,13 +28,27 @@ type Approval struct {
 	Subject     string        `json:"subject"` // the ID of what waits: an execution, a promotion or a deployment
 	Message     string        `json:"message"` // what is asked
 	Image       Digest        `json:"image,omitempty"`
-	Needed      int           `json:"needed"`         // so many must approve; 1 rejection rejects
-	From        []string      `json:"from,omitempty"` // names or groups of principals whose votes count; empty: everyone who is an approver there
-	Requester   string        `json:"requester"`      // whose vote does not count
+	Against     Digest        `json:"against,omitempty"` // what served there when it was asked, which Image is to replace; empty: nothing did
+	Needed      int           `json:"needed"`            // so many must approve; 1 rejection rejects
+	From        []string      `json:"from,omitempty"`    // names or groups of principals whose votes count; empty: everyone who is an approver there
+	Comment     bool          `json:"comment,omitempty"` // a vote wants a comment
+	Requester   string        `json:"requester"`         // whose vote does not count
 	Asked       time.Time     `json:"asked"`
 	Expires     time.Time     `json:"expires"`
 	Votes       []Vote        `json:"votes"`
 	State       ApprovalState `json:"state"`
+	Decided     time.Time     `json:"decided,omitzero"` // when it became what it is
+}
+
+// Approved counts the people who have approved.
+func (a Approval) Approved() int {
+	n := 0
+	for _, v := range a.Votes {
+		if v.Approve {
+			n++
+		}
+	}
+	return n
 }
 
 // Vote is one person's answer.
@@ -53,9 +67,17 @@ type ApprovalFilter struct {
 	Pending     bool // only those that wait
 }
 
+// VoteRequest is an answer to an approval. By is heeded of those alone who reach slipwayd as the host's root: all others are who they have
+// shown to be.
+type VoteRequest struct {
+	Approve bool   `json:"approve"`
+	Comment string `json:"comment,omitempty"`
+	By      string `json:"by,omitempty"`
+}
+
 // Approvals keeps the questions that people are asked. Methods are safe for concurrent use.
 type Approvals interface {
-	// AskApproval stores a pending approval. One of the same ID is returned as it is.
+	// AskApproval stores a pending approval, and returns it. One of the same ID is returned as it is. Invalid if nobody could ever grant it.
 	AskApproval(ctx context.Context, a Approval) (Approval, error)
 	// Approval returns an approval; one whose time is over is expired.
 	Approval(ctx context.Context, id string) (Approval, error)
@@ -66,4 +88,17 @@ type Approvals interface {
 	Vote(ctx context.Context, id string, approve bool, comment string) (Approval, error)
 	// CancelApproval ends a pending approval whose subject is over; nil if it is over already.
 	CancelApproval(ctx context.Context, id string) error
+}
+
+// ApprovalStore keeps the records of approvals. Methods are safe for concurrent use; what they have written is durable when they return.
+type ApprovalStore interface {
+	// CreateApproval stores a new approval and returns it. One of the same ID is left and returned as it is.
+	CreateApproval(ctx context.Context, a Approval) (Approval, error)
+	// Approval returns an approval as it is stored; NotFound if there is none.
+	Approval(ctx context.Context, id string) (Approval, error)
+	// Approvals returns approvals as they are stored, newest first; without bound for a limit below 1.
+	Approvals(ctx context.Context, filter ApprovalFilter, limit int) ([]Approval, error)
+	// ChangeApproval stores what change makes of an approval, and returns that. Of many at once each sees what the one before it has stored; so
+	// change may be called several times. If it returns an error nothing is stored, and that error is returned with the approval as it is.
+	ChangeApproval(ctx context.Context, id string, change func(*Approval) error) (Approval, error)
 }

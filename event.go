@@ -55,6 +55,10 @@ const (
 	TriggerRejected      EventKind = "trigger.rejected" // a webhook that was forged, replayed or no webhook; told at most once a minute
 	DeliveryGivenUp      EventKind = "notification.dead"
 	SubscriptionDisabled EventKind = "notification.disabled" // nothing got through for too long
+
+	ApprovalAsked      EventKind = "approval.asked"   // Data is the Approval, of these three
+	ApprovalVoted      EventKind = "approval.voted"   // somebody answered
+	ApprovalDecided    EventKind = "approval.decided" // granted, rejected, expired or canceled
 )
 
 // EventFilter selects events. Zero fields select all.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -15,6 +16,7 @@ type deploymentCommandOptions struct {
 	deployment string
 	verb       slipway.Verb
 	reason     string
+	comment    string
 	said       func(slipway.Deployment) string // what to print when it was done
 }
 
@@ -35,17 +37,20 @@ alarm still undoes the deployment. Deadlines stand still. It goes on with "slipw
 		{slipway.VerbPromote, "Let a deployment wait no longer", `Let a deployment wait no longer: what remains of waiting, watching, observing, approvals and smaller shares
 of traffic is left out. What proves that the new server group serves is not.`,
 			func(d slipway.Deployment) string { return "promoted: it waits no longer" }},
-		{slipway.VerbApprove, "Approve what a deployment waits for", `Approve what a deployment waits for a person to decide. "slipway deployment show" says what that is, and
-what happens if nobody does.`,
+		{slipway.VerbApprove, "Approve what a deployment or a promotion waits for", `Approve what a deployment (d-…) waits for a person to decide, or an approval (a-…) that a promotion or a pipeline has
+asked for. "slipway deployment show" and "slipway approval show" say what that is, what would change, and what happens if
+nobody does. Whoever asked for an approval cannot give it.`,
 			func(d slipway.Deployment) string { return "approved: it goes on" }},
-		{slipway.VerbReject, "Reject what a deployment waits for", `Reject what a deployment waits for a person to decide: it is undone.`,
+		{slipway.VerbReject, "Reject what a deployment or a promotion waits for", `Reject what a deployment (d-…) waits for a person to decide: it is undone. Or reject an approval (a-…), for everyone: one
+rejection is enough, and wants a comment.`,
 			func(d slipway.Deployment) string { return "rejected: it is undone" }},
 	}
 	var all []*cobra.Command
 	for _, w := range words {
 		o := &deploymentCommandOptions{f: f, verb: w.verb, said: w.said}
+		votes := w.verb == slipway.VerbApprove || w.verb == slipway.VerbReject
 		c := &cobra.Command{
-			Use:   string(w.verb) + " DEPLOYMENT",
+			Use:   string(w.verb) + map[bool]string{false: " DEPLOYMENT", true: " DEPLOYMENT | " + string(w.verb) + " APPROVAL"}[votes],
 			Short: w.short,
 			Long: w.long + `
 
@@ -58,6 +63,10 @@ It returns when slipwayd has done it; "slipway deployment show DEPLOYMENT --foll
 			Args: cobra.ExactArgs(1),
 			RunE: func(c *cobra.Command, args []string) error {
 				o.deployment = args[0]
+				if votes && slipway.IsApproval(args[0]) {
+					return voteRun(c.Context(), f, args[0], o.verb == slipway.VerbApprove, cmp.Or(o.comment, o.reason))
+				}
+				o.reason = cmp.Or(o.reason, o.comment)
 				if runF != nil {
 					return runF(c.Context(), o)
 				}
@@ -65,12 +74,20 @@ It returns when slipwayd has done it; "slipway deployment show DEPLOYMENT --foll
 			},
 		}
 		c.Flags().StringVar(&o.reason, "reason", "", "why, for the record")
+		if votes {
+			c.Flags().StringVar(&o.comment, "comment", "", "the same")
+			c.Example += fmt.Sprintf("\n  slipway %s a-7q2mxkf4zb --comment %q", w.verb, "looked at the diff")
+		}
 		all = append(all, c)
 	}
 	return all
 }
 
 func deploymentCommandRun(ctx context.Context, o *deploymentCommandOptions) error {
+	votes := o.verb == slipway.VerbApprove || o.verb == slipway.VerbReject
+	if votes && !deploymentForm.MatchString(o.deployment) {
+		return slipway.Errorf(slipway.Invalid, "cannot %s %q: want the id of a deployment (d-…) or an approval (a-…); `slipway deployments` and `slipway approvals` list them", o.verb, o.deployment)
+	}
 	if err := isDeployment(string(o.verb), o.deployment); err != nil {
 		return err
 	}

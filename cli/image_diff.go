@@ -67,6 +67,12 @@ func (o *imageDiffOptions) run(ctx context.Context, c *client.Client) error {
 	if o.f.json {
 		return o.f.printJSON(d)
 	}
+	_, err = io.WriteString(o.f.Out, diffText(d, o.all))
+	return err
+}
+
+// diffText says all that differs; of packages and files the first of each, unless all are asked for.
+func diffText(d slipway.ImageDiff, all bool) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s → %s, %s → %s\n", sideText(d.Old), sideText(d.New), sizeText(d.Old.Size), sizeText(d.New.Size))
 	layerDiffs(&text, d.Layers)
@@ -79,13 +85,12 @@ func (o *imageDiffOptions) run(ctx context.Context, c *client.Client) error {
 	for _, file := range d.Files {
 		files = append(files, fileDiff(file))
 	}
-	o.section(&text, "packages", packages)
-	o.section(&text, "files", files)
+	section(&text, "packages", packages, all)
+	section(&text, "files", files, all)
 	if len(d.Service)+len(d.Environments)+len(packages)+len(files) == 0 {
 		text.WriteString("\nmachines of both are the same\n")
 	}
-	_, err = io.WriteString(o.f.Out, text.String())
-	return err
+	return text.String()
 }
 
 func sideText(s slipway.DiffSide) string {
@@ -95,7 +100,7 @@ func sideText(s slipway.DiffSide) string {
 var diffSigns = map[slipway.DiffKind]string{slipway.DiffAdded: "+", slipway.DiffRemoved: "-", slipway.DiffChanged: "~", slipway.DiffSame: "="}
 
 // section prints lines below a heading that says how many there are of each kind.
-func (o *imageDiffOptions) section(text *strings.Builder, heading string, lines []string) {
+func section(text *strings.Builder, heading string, lines []string, all bool) {
 	if len(lines) == 0 {
 		return
 	}
@@ -105,7 +110,7 @@ func (o *imageDiffOptions) section(text *strings.Builder, heading string, lines 
 	}
 	fmt.Fprintf(text, "\n%s: %d added, %d removed, %d changed\n", heading, kinds['+'], kinds['-'], kinds['~'])
 	for n, l := range lines {
-		if n == shownDiffs && !o.all {
+		if n == shownDiffs && !all {
 			fmt.Fprintf(text, "  and %d more; --all lists them\n", len(lines)-n)
 			return
 		}

@@ -143,6 +143,7 @@ func still() http.Handler {
 		"POST /v1/cache/prune":                  cacheReport(false),
 	}
 	maps.Copy(answers, busy())
+	maps.Copy(answers, questions(v1, v2, difference(images[1], images[0])))
 	for path, answer := range answers {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			switch v := answer.(type) {

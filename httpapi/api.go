@@ -20,6 +20,7 @@ type Config struct {
 	Blobs      slipway.Blobs
 	Operator   slipway.Operator
 	Catalog    slipway.Catalog
+	Approvals  slipway.Approvals
 	Exchange   Exchange
 	Secrets    slipway.SecretStore
 	Statements slipway.Statements
@@ -112,6 +113,11 @@ func (a *api) routes() []route {
 		{"GET", "/v1/restrictions", view, "listRestrictions", "List freezes, pins and vetoes", "Oldest first; those that are in force.", get(a.listRestrictions)},
 		{"POST", "/v1/restrictions", operate, "restrict", "Freeze, pin or veto", "Keeps deployments from beginning; what is under way goes on. What is there already is answered as it is; a freeze that would last longer makes it last as long.", change(a.restrict)},
 		{"DELETE", "/v1/restrictions/{id}", operate, "lift", "Lift a freeze, a pin or a veto", "Wants a reason. Answers with what it was.", change(a.lift)},
+
+		{"GET", "/v1/approvals", view, "listApprovals", "List approvals", "What people are asked and what they answered. Newest first.", get(a.listApprovals)},
+		{"GET", "/v1/approvals/{id}", view, "getApproval", "Show an approval", "", get(a.getApproval)},
+		{"GET", "/v1/approvals/{id}/diff", view, "diffApproval", "Show what would be approved", "Packages, files, service, environments and layers: from the image that served when it was asked to the one that is to replace it. Not found if nothing served.", get(a.diffApproval)},
+		{"POST", "/v1/approvals/{id}/votes", approve, "vote", "Approve or reject", "The answer of who asks for it; a second one replaces the first. Refused if that does not count, as the requester's; a conflict if the approval is decided or has expired. One rejection rejects.", change(a.vote)},
 
 		{"POST", "/v1/analyses", view, "analyse", "Compare two server groups", "Over a time that has been, as a canary is compared with its baseline: by default the groups of a deployment, while they shared the traffic, by its own metrics. Changes nothing, and may be asked as often as one likes.", post(a.analyse)},
 

@@ -40,6 +40,7 @@ func register(r huma.Registry) {
 	alias[slipway.MetricSource, metricSourceSchema](r)
 	alias[slipway.MetricDirection, metricDirectionSchema](r)
 	alias[slipway.LowTrafficPolicy, lowTrafficPolicySchema](r)
+	alias[slipway.ApprovalState, approvalStateSchema](r)
 	alias[huma.ErrorModel, Problem](r) // what huma describes every error as
 }
 
@@ -77,6 +78,7 @@ type (
 	metricSourceSchema     struct{}
 	metricDirectionSchema  struct{}
 	lowTrafficPolicySchema struct{}
+	approvalStateSchema    struct{}
 )
 
 func (durationSchema) Schema(huma.Registry) *huma.Schema {
@@ -211,6 +213,10 @@ func (metricDirectionSchema) Schema(huma.Registry) *huma.Schema {
 
 func (lowTrafficPolicySchema) Schema(huma.Registry) *huma.Schema {
 	return enum(slipway.LowTrafficExtend, slipway.LowTrafficHold, slipway.LowTrafficPass)
+}
+
+func (approvalStateSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.ApprovalPending, slipway.ApprovalGranted, slipway.ApprovalRejected, slipway.ApprovalExpired, slipway.ApprovalCanceled)
 }
 
 func enum[T ~string](values ...T) *huma.Schema {

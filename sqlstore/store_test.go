@@ -41,6 +41,10 @@ func TestSubscriptions(t *testing.T) {
 	storetest.ExerciseSubscriptions(t, func(t *testing.T) slipway.SubscriptionStore { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
 }
 
+func TestApprovals(t *testing.T) {
+	storetest.ExerciseApprovals(t, func(t *testing.T) slipway.ApprovalStore { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
+}
+
 func TestReopen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "odd ?%# name.db")
 	s := open(t, path)

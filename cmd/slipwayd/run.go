@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/analysis"
+	"github.com/slipway-sh/slipway/approve"
 	"github.com/slipway-sh/slipway/attest"
 	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/bases"
@@ -181,6 +182,10 @@ func run(ctx context.Context, o options) (err error) {
 		},
 	})
 	working.Go(func() error { return keeper.Run(background) })
+	approvals := approve.New(approve.Config{
+		Store: store, Events: store, Bus: bus, Waker: approve.Workflows{Temporal: temporal.Client()}, Log: o.log,
+	})
+	working.Go(func() error { return approvals.Run(background) })
 	working.Go(func() error {
 		if err := httpapi.EndShells(background, machines, started); err != nil && background.Err() == nil {
 			o.log.Warn("cannot remove the machines of shells that ended with the last slipwayd", "error", err)
@@ -209,6 +214,7 @@ func run(ctx context.Context, o options) (err error) {
 			Signal:   temporal.Client(), Patience: deploy.DefaultPatience,
 		})
 		ship.Register(r, &ship.Activities{Parts: parts})
+		approve.Register(r, &approve.Activities{Approvals: approvals})
 	})
 	if err != nil {
 		return err
@@ -220,7 +226,7 @@ func run(ctx context.Context, o options) (err error) {
 	})
 	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log}
 	api := httpapi.New(httpapi.Config{
-		Guard: guard,
+		Guard: guard, Approvals: approvals,
 		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Log: o.log, Version: o.version,
 	})

@@ -47,7 +47,7 @@ var rules = []rule{
 		why: "libraries know files, processes and answers, not what is done with them",
 	},
 	{
-		from: []string{"deploy", "ship", "catalog", "fleet", "restrict"}, to: append([]string{"cli", "client", "cmd", "image", "rootfs", "container"}, adapters...),
+		from: []string{"deploy", "ship", "catalog", "fleet", "restrict", "approve"}, to: append([]string{"cli", "client", "cmd", "image", "rootfs", "container"}, adapters...),
 		why: "workflows speak to the root package's interfaces: what they do must hold on any provider, router and store",
 	},
 	{
@@ -87,7 +87,7 @@ var confined = map[string]struct {
 	"github.com/containerd/go-runc":          {[]string{"container"}, "runc is called in one place"},
 	"github.com/erofs/go-erofs":              {[]string{"image", "sbom"}, "layers are written in one place, and read where their files are looked into"},
 	"github.com/google/go-containerregistry": {[]string{"registry"}, "registries are spoken to in one place, which guards TLS and credentials"},
-	"go.temporal.io":                         {[]string{"engine", "deploy", "ship", "cmd/slipwayd"}, "what is durable is decided in workflows"},
+	"go.temporal.io":                         {[]string{"engine", "deploy", "ship", "approve", "cmd/slipwayd"}, "what is durable is decided in workflows"},
 	"github.com/hashicorp/hcl":               {[]string{"packer"}, "templates of Packer's are read in one place"},
 	"github.com/goss-org/goss":               {[]string{"probe"}, "goss runs inside machines, not beside them"},
 	"github.com/prometheus":                  {[]string{"promql"}, "Prometheus's own code has no stable API, and is needed to read PromQL alone"},
