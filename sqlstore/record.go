@@ -32,7 +32,8 @@ func encode(record any) (doc, error) {
 
 // put inserts a row, or replaces the one with the same key.
 func (s *Store) put(ctx context.Context, what string, r any, key string) error {
-	return s.explain("store "+what, upsert(ctx, s.write, r, key))
+	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error { return upsert(ctx, tx, r, key) })
+	return s.explain("store "+what, err)
 }
 
 // upsert is put as part of something larger, which explains its error.

@@ -1,96 +1,59 @@
-// Package sqlstore keeps Slipway's records in an SQL database: today a SQLite file. It implements [slipway.Store].
+// Package sqlstore keeps Slipway's records in an SQL database: a SQLite file, or a PostgreSQL database that several hosts reach. It
+// implements [slipway.Store].
 package sqlstore
 
 import (
 	"context"
-	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
 
-	"github.com/pressly/goose/v3"
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/dialect/sqlitedialect"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/slipway-sh/slipway"
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// readers is how many queries run at once; they never wait for the writer.
-const readers = 4
-
-// Store is a [slipway.Store] on one SQLite file. What it has written is on disk when a method returns.
+// Store is a [slipway.Store]. What it has written is on disk when a method returns.
 type Store struct {
-	path  string
-	read  *bun.DB
-	write *bun.DB // one connection: writers wait their turn here, in order, instead of polling for SQLite's lock
+	backend backend
+	read    *bun.DB
+	write   *writer
 }
 
 var _ slipway.Store = (*Store)(nil)
 
-// Open opens the database file at path, makes it if it is missing, and brings its schema up to date. A file that is no
-// database is Corrupt.
-func Open(ctx context.Context, path string) (*Store, error) {
-	s := &Store{path: path}
-	var err error
-	if s.write, err = connect(path, 1, "&_txlock=immediate"); err != nil {
-		return nil, err
+// backend is what differs between databases.
+type backend interface {
+	// String names the database to people, without secrets.
+	String() string
+	// mend returns what a person can act on for an error of the database, nil for any other.
+	mend(doing string, err error) *slipway.Error
+}
+
+// Open opens a database and brings its schema up to date: that of a postgres:// URL, or the SQLite file at a path, which is made if it is
+// missing. Corrupt if the file is no database, Invalid if the URL is none, Unavailable or Unprepared if the server cannot be used, and
+// Unprepared if a newer slipwayd has changed the schema.
+func Open(ctx context.Context, where string) (*Store, error) {
+	if IsPostgres(where) {
+		return openPostgres(ctx, where)
 	}
-	if err := migrate(ctx, s.write.DB); err != nil {
-		return nil, errors.Join(s.explain("open the store", err), s.write.Close())
-	}
-	if s.read, err = connect(path, readers, "&_pragma=query_only(1)"); err != nil {
-		return nil, errors.Join(err, s.write.Close())
-	}
-	return s, nil
+	return openSQLite(ctx, where)
 }
 
 // Close ends all use of the database.
 func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
 
-func connect(path string, connections int, options string) (*bun.DB, error) {
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
-		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)" + options
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open %s: %w", path, err)
-	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	return bun.NewDB(db, sqlitedialect.New()), nil
-}
-
-func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
-	if err != nil {
-		return err
-	}
-	_, err = provider.Up(ctx)
-	return err
-}
+// String names the database to people, without secrets.
+func (s *Store) String() string { return s.backend.String() }
 
 // explain turns what a person can act on into a [slipway.Error], and says of all else what it stopped.
-func (s *Store) explain(doing string, err error) error {
+func (s *Store) explain(doing string, err error) error { return explain(s.backend, doing, err) }
+
+func explain(b backend, doing string, err error) error {
 	if err == nil || slipway.CodeOf(err) != slipway.Internal {
 		return err
 	}
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch e.Code() {
-		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE:
-			return slipway.Errorf(slipway.Unprepared, "cannot %s: the disk that holds %s is full; free some space and try again: %w", doing, s.path, err)
-		case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
-			return slipway.Errorf(slipway.Corrupt, "cannot %s: %s is damaged; put back a backup of it: %w", doing, s.path, err)
-		}
+	if mended := b.mend(doing, err); mended != nil {
+		return mended
 	}
 	return fmt.Errorf("cannot %s: %w", doing, err)
 }

@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,15 +77,11 @@ func TestReopen(t *testing.T) {
 // TestUpgrade opens a database of the first schema: what decides whether an image is needed is read from the records there are.
 func TestUpgrade(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "slipway.db")
-	db, err := connect(path, 1, "")
+	db, err := sqliteFile(path).connect(1, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := goose.NewProvider(goose.DialectSQLite3, db.DB, files)
+	first, err := goose.NewProvider(goose.DialectSQLite3, db.DB, migrationsOf(goose.DialectSQLite3))
 	if err != nil {
 		t.Fatal(err)
 	}

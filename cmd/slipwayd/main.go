@@ -64,6 +64,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.PersistentFlags().StringVar(&o.probe, "probe", "", "slipway-probe `program` that goss tests take into machines (default: beside slipwayd)")
 	cmd.PersistentFlags().TextVar(&logLevel, "log-level", logLevel, "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
 	cmd.Flags().StringArrayVar(&o.listen, "listen", nil, "`address` to serve the API on, unix:/path or 127.0.0.1:port; repeatable (default unix:DATA/slipwayd.sock)")
+	cmd.Flags().StringVar(&o.store, "store", "", "`address` of the PostgreSQL database that has the records, postgres://user@host/database; its password comes from $PGPASSWORD or the file that $PGPASSFILE names (default: DATA/slipway.db, SQLite)")
 	cmd.Flags().StringVar(&o.lbAddress, "lb-address", "127.0.0.1", "`IP` load balancers listen on when an environment names none; 0.0.0.0 for all")
 	cmd.Flags().StringArrayVar(&o.insecure, "insecure-registry", nil, "`host`[:port] of a registry to speak to without TLS; repeatable (this host's own always may be)")
 	cmd.Flags().StringArrayVar(&o.outbound, "allow-outbound", nil, "`CIDR|host`[:port] that webhooks and queries may go to though it is not public, such as 10.1.0.0/16, 127.0.0.1:9090 or prometheus.internal; repeatable")
@@ -80,6 +81,7 @@ type options struct {
 	agent      string
 	probe      string
 	listen     []string
+	store      string // of records: a file, or a PostgreSQL URL
 	lbAddress  string
 	insecure   []string // registries
 	outbound   []string // what may be connected to beside public addresses
@@ -102,6 +104,7 @@ func (o *options) complete() (err error) {
 	beside := filepath.Dir(self)
 	o.agent = cmp.Or(o.agent, filepath.Join(beside, "slipway-agent"))
 	o.probe = cmp.Or(o.probe, filepath.Join(beside, "slipway-probe"))
+	o.store = cmp.Or(o.store, o.path("slipway.db"))
 	if len(o.listen) == 0 {
 		o.listen = []string{"unix:" + o.path("slipwayd.sock")}
 	}

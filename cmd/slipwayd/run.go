@@ -87,10 +87,11 @@ func run(ctx context.Context, o options) (err error) {
 	}
 
 	// Records and images.
-	store, err := sqlstore.Open(ctx, o.path("slipway.db"))
+	store, err := sqlstore.Open(ctx, o.store)
 	if err != nil {
 		return err
 	}
+	os.Unsetenv("PGPASSWORD") // the programs that slipwayd runs have nothing to do with it
 	stops.add("store", store.Close)
 	images, err := image.Open(o.path("images"))
 	if err != nil {

@@ -81,6 +81,7 @@ var confined = map[string]struct {
 }{
 	"github.com/aclements/go-moremath":       {[]string{"analysis"}, "statistics are done in one place, and compared with R's there"},
 	"github.com/uptrace/bun":                 {[]string{"sqlstore"}, "the store's technology is its own affair"},
+	"github.com/jackc/pgx":                   {[]string{"sqlstore"}, "the store's technology is its own affair"},
 	"modernc.org/sqlite":                     {[]string{"sqlstore", "engine"}, "the databases have two owners"},
 	"github.com/nats-io":                     {[]string{"natsbus"}, "the bus's technology is its own affair"},
 	"github.com/danielgtaylor/huma":          {[]string{"httpapi"}, "only the API is HTTP"},
