@@ -278,6 +278,8 @@ func possible(d slipway.Deployment) []string {
 		return []string{say("retry", "do again what failed"), abort}
 	case slipway.DeploymentRunning:
 		switch {
+		case !d.Shifted.IsZero() && len(d.Undo) == 0: // it has settled, and only tidies up
+			return nil
 		case d.Paused != nil:
 			return []string{say("resume", "let it go on"), abort}
 		case d.Waiting != nil && strings.Contains(d.Waiting.Unblocks, "slipway approve"):

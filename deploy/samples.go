@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/deploy/durable"
 )
 
 // Sampled is what the load balancer had counted when a sample was taken.
@@ -35,8 +36,9 @@ func (a *Activities) sample(ctx context.Context, d slipway.Deployment, w Wait, p
 		})
 	}
 	if len(samples) > 0 {
+		// A disk that is full is no fault of the image's.
 		if err := a.Store.PutSamples(ctx, d.ID, samples); err != nil {
-			return err
+			return durable.Passing(err)
 		}
 	}
 	*last = seen

@@ -99,8 +99,8 @@ func TestOnConflict(t *testing.T) {
 	if d := y.deployed(running.ID); d.State != slipway.DeploymentAborted || !strings.Contains(d.Error.Message, "superseded by "+newest.ID) {
 		t.Errorf("superseded: %s, %v", d.State, d.Error)
 	}
-	if d := y.deployed(waits.ID); d.State != slipway.DeploymentAborted {
-		t.Errorf("superseded while it waited: %s", d.State)
+	if d := y.deployed(waits.ID); d.State != slipway.DeploymentAborted || !strings.Contains(d.Error.Message, "superseded by "+newest.ID+" while it waited") {
+		t.Errorf("superseded while it waited: %s, %v", d.State, d.Error)
 	}
 	if d := y.deployed(newest.ID); d.State != slipway.DeploymentSucceeded || d.Source != second.Target {
 		t.Errorf("what supersedes: %s from %s, %v", d.State, d.Source, d.Error)
