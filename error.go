@@ -22,7 +22,28 @@ const (
 	Unavailable   Code = "unavailable" // a part that is needed does not answer; later may work
 	Internal      Code = "internal"    // a bug or an unforeseen failure of the host; logged, not shown in detail
 	ClosedByAbort Code = "aborted"     // a person or a newer request ended it
+	Stale         Code = "stale"       // what was to be changed is not what it was when the caller read it
 )
+
+// Codes lists every code, and what it says.
+var Codes = []struct {
+	Code Code
+	Says string
+}{
+	{Invalid, "the input is wrong; sending it again will not help"},
+	{NotFound, "the thing named does not exist"},
+	{Conflict, "it clashes with something that exists or is under way"},
+	{Stale, "what was to be changed is not what it was when it was read: read it again"},
+	{Refused, "a rule, or what the caller may do, forbids it"},
+	{Failed, "the work was done properly and its outcome is negative"},
+	{ClosedByAbort, "a person or a newer request ended it"},
+	{Unprepared, "the host lacks something: a program, a privilege, space"},
+	{Unavailable, "a part that is needed does not answer; later may work"},
+	{Unmeasured, "what was to decide could not be measured"},
+	{DeadlinePast, "it did not finish in the time it was given"},
+	{Corrupt, "stored bytes are not the bytes that were stored"},
+	{Internal, "a bug or an unforeseen failure of the host; slipwayd's log has the details"},
+}
 
 // Error is a failure that may be shown to a user. Every other error is internal: it is logged in full and shown as such.
 type Error struct {

@@ -72,7 +72,7 @@ func (c *Client) Abort(ctx context.Context, id string) error {
 
 // Applications returns all applications.
 func (c *Client) Applications(ctx context.Context) ([]slipway.Spec, error) {
-	return list[slipway.Spec](ctx, c, "/v1/applications", nil)
+	return all[slipway.Spec](ctx, c, "/v1/applications", nil)
 }
 
 // Application returns an application as it was last baked.
@@ -82,7 +82,7 @@ func (c *Client) Application(ctx context.Context, name string) (slipway.Spec, er
 
 // Images returns an application's images, newest first; all applications' for "".
 func (c *Client) Images(ctx context.Context, application string) ([]slipway.Image, error) {
-	return list[slipway.Image](ctx, c, "/v1/images", query("application", application))
+	return all[slipway.Image](ctx, c, "/v1/images", query("application", application))
 }
 
 // Image returns the image that ref, a channel, a version label, a digest, its first digits or "latest", means.
@@ -92,7 +92,7 @@ func (c *Client) Image(ctx context.Context, application, ref string) (slipway.Im
 
 // Clusters returns all clusters as they are now.
 func (c *Client) Clusters(ctx context.Context) ([]slipway.ClusterStatus, error) {
-	return list[slipway.ClusterStatus](ctx, c, "/v1/clusters", nil)
+	return all[slipway.ClusterStatus](ctx, c, "/v1/clusters", nil)
 }
 
 // Cluster returns a cluster as it is now.
@@ -102,7 +102,7 @@ func (c *Client) Cluster(ctx context.Context, cluster slipway.Cluster) (slipway.
 
 // Instances returns every instance.
 func (c *Client) Instances(ctx context.Context) ([]slipway.Instance, error) {
-	return list[slipway.Instance](ctx, c, "/v1/instances", nil)
+	return all[slipway.Instance](ctx, c, "/v1/instances", nil)
 }
 
 // Logs returns the last lines of an instance's output, then, if follow is set, what comes until ctx is done or the machine is gone.

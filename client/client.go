@@ -72,23 +72,6 @@ func (c *Client) Health(ctx context.Context) (Health, error) {
 	return call[Health](ctx, c, http.MethodGet, "/healthz", nil)
 }
 
-// items is the form of every list the API answers.
-type items[T any] struct {
-	Items []T `json:"items"`
-}
-
-// list gets a list. It is never nil, so that it becomes [] in JSON.
-func list[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
-	l, err := call[items[T]](ctx, c, http.MethodGet, path, nil)
-	if l.Items == nil {
-		l.Items = []T{}
-	}
-	return l.Items, err
-}
-
 // call sends body as JSON, nothing if it is nil, and reads the answer into a T.
 func call[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
 	var answer T

@@ -73,16 +73,16 @@ func TestRoutes(t *testing.T) {
 			return err
 		},
 		"GET /v1/deployments?application=hello&environment=prod&limit=1": func(c *Client) error { _, err := c.Deployments(ctx, cluster, 1); return err },
-		"GET /v1/deployments/d-1":     func(c *Client) error { _, err := c.Deployment(ctx, "d-1"); return err },
-		"POST /v1/abort/d-1":          func(c *Client) error { return c.Abort(ctx, "d-1") },
-		"GET /v1/applications":        func(c *Client) error { _, err := c.Applications(ctx); return err },
-		"GET /v1/applications/a":      func(c *Client) error { _, err := c.Application(ctx, "a"); return err },
-		"GET /v1/images":              func(c *Client) error { _, err := c.Images(ctx, ""); return err },
-		"GET /v1/images/a/sha256:1":   func(c *Client) error { _, err := c.Image(ctx, "a", "sha256:1"); return err },
-		"GET /v1/images/a/..%2Fb":     func(c *Client) error { _, err := c.Image(ctx, "a", "../b"); return err },
-		"GET /v1/clusters":            func(c *Client) error { _, err := c.Clusters(ctx); return err },
-		"GET /v1/clusters/hello/prod": func(c *Client) error { _, err := c.Cluster(ctx, cluster); return err },
-		"GET /v1/instances":           func(c *Client) error { _, err := c.Instances(ctx); return err },
+		"GET /v1/deployments/d-1":        func(c *Client) error { _, err := c.Deployment(ctx, "d-1"); return err },
+		"POST /v1/abort/d-1":             func(c *Client) error { return c.Abort(ctx, "d-1") },
+		"GET /v1/applications?limit=500": func(c *Client) error { _, err := c.Applications(ctx); return err },
+		"GET /v1/applications/a":         func(c *Client) error { _, err := c.Application(ctx, "a"); return err },
+		"GET /v1/images?limit=500":       func(c *Client) error { _, err := c.Images(ctx, ""); return err },
+		"GET /v1/images/a/sha256:1":      func(c *Client) error { _, err := c.Image(ctx, "a", "sha256:1"); return err },
+		"GET /v1/images/a/..%2Fb":        func(c *Client) error { _, err := c.Image(ctx, "a", "../b"); return err },
+		"GET /v1/clusters?limit=500":     func(c *Client) error { _, err := c.Clusters(ctx); return err },
+		"GET /v1/clusters/hello/prod":    func(c *Client) error { _, err := c.Cluster(ctx, cluster); return err },
+		"GET /v1/instances?limit=500":    func(c *Client) error { _, err := c.Instances(ctx); return err },
 		`POST /v1/deployments/d-1/commands {"verb":"pause","reason":"lunch","by":"ann"}`: func(c *Client) error {
 			_, err := c.Command(ctx, "d-1", slipway.Command{Verb: slipway.VerbPause, Reason: "lunch", By: "ann"})
 			return err

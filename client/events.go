@@ -37,7 +37,11 @@ func (c *Client) EventList(ctx context.Context, filter slipway.EventFilter, limi
 	if filter.Newest {
 		q.Set("newest", "true")
 	}
-	return list[slipway.Event](ctx, c, "/v1/events", q)
+	page, err := call[items[slipway.Event]](ctx, c, http.MethodGet, "/v1/events?"+q.Encode(), nil)
+	if page.Items == nil {
+		page.Items = []slipway.Event{}
+	}
+	return page.Items, err
 }
 
 // Events yields the stored events that filter selects, oldest first, then new ones as they happen, each exactly once, until

@@ -24,7 +24,7 @@ func (c *Client) ImageStatus(ctx context.Context, application, ref string) (slip
 
 // ImageStatuses returns an application's images and what has to do with them now, newest first; all applications' for "".
 func (c *Client) ImageStatuses(ctx context.Context, application string) ([]slipway.ImageStatus, error) {
-	return list[slipway.ImageStatus](ctx, c, "/v1/catalog", query("application", application))
+	return all[slipway.ImageStatus](ctx, c, "/v1/catalog", query("application", application))
 }
 
 // Ancestry returns what an image is built on, and what is built on it.

@@ -29,8 +29,10 @@ type Config struct {
 	Guard      Guard
 	Sandboxes  Sandboxes
 	Pools      Pools
-	Log        *slog.Logger // hears of internal errors, which callers are not shown
-	Version    string       // of slipwayd
+	Lists      slipway.Lists       // nil: the Store
+	Keys       slipway.RequestKeys // nil: the Store, if it can
+	Log        *slog.Logger        // hears of internal errors, which callers are not shown
+	Version    string              // of slipwayd
 }
 
 // New returns the API's handler. It trusts whoever can connect, so it belongs on a unix socket or on the loopback; there it
@@ -41,18 +43,28 @@ func New(cfg Config) http.Handler {
 	if a.Log == nil {
 		a.Log = slog.New(slog.DiscardHandler)
 	}
-	a.clusters = clusters{store: cfg.Store, provider: cfg.Provider, pools: cfg.Pools, log: a.Log}
-	mux := http.NewServeMux()
-	h := humago.New(mux, a.description())
-	for _, r := range a.routes() {
-		r.register(a, h, r.operation(h.OpenAPI().Components.Schemas))
+	if a.Lists == nil {
+		a.Lists, _ = cfg.Store.(slipway.Lists)
 	}
-	return guard(unknown(mux))
+	if a.Keys == nil {
+		a.Keys, _ = cfg.Store.(slipway.RequestKeys)
+	}
+	a.clusters = clusters{store: cfg.Store, provider: cfg.Provider, pools: cfg.Pools, log: a.Log}
+	a.mux = http.NewServeMux()
+	h := humago.New(a.mux, a.description())
+	for _, r := range a.routes() {
+		op := r.operation(h.OpenAPI().Components.Schemas)
+		op.Middlewares = r.middlewares(a)
+		r.register(a, h, op)
+	}
+	return guard(unknown(a.mux))
 }
 
 type api struct {
 	Config
 	clusters clusters
+	mux      *http.ServeMux
+	changes  locks
 }
 
 // access is the least role with which a route may be used.
@@ -83,20 +95,21 @@ func (a *api) routes() []route {
 	return []route{
 		{"GET", "/healthz", open, "health", "Is slipwayd ready?", "Answers as soon as slipwayd serves.", get(a.health)},
 
-		{"POST", "/v1/blobs/missing", view, "missingBlobs", "Which blobs must be uploaded?", "Returns those of the given digests that are not stored yet.", post(a.missingBlobs)},
+		{"POST", "/v1/blobs/missing", view, "missingBlobs", "Which blobs must be uploaded?", "Returns those of the given digests that are not stored yet.", post(a.missingBlobs).withContext()},
 		{"PUT", "/v1/blobs/{digest}", deploy, "putBlob", "Upload a blob", "Stores the request's body under its digest. A body with another digest is refused, and nothing is kept of it. Uploading again changes nothing.", upload(a.putBlob)},
 
-		{"POST", "/v1/secrets", deploy, "putSecrets", "Hand over secrets for a bake", "Keeps values in slipwayd's memory, never on a disk, until the bake that uses them is over or an hour has passed without use. A script sees them as files in /run/secrets.", post(a.putSecrets)},
+		{"POST", "/v1/secrets", deploy, "putSecrets", "Hand over secrets for a bake", "Keeps values in slipwayd's memory, never on a disk, until the bake that uses them is over or an hour has passed without use. A script sees them as files in /run/secrets.", post(a.putSecrets).withContext()},
 
-		{"POST", "/v1/bakes", deploy, "bake", "Bake an image", "Starts a bake and the tests of its image, and returns at once. A bake with the same inputs that is under way is joined. The files of the context must have been uploaded as blobs.", accept(a.bake)},
-		{"POST", "/v1/bakes/plan", view, "planBake", "Say what a bake would do", "Layer by layer: in the cache, or to be built, and why. Builds nothing and pulls nothing. The files of the context must have been uploaded.", post(a.planBake)},
+		{"POST", "/v1/bakes", deploy, "bake", "Bake an image", "Starts a bake and the tests of its image, and returns at once. A bake with the same inputs that is under way is joined. The files of the context must have been uploaded as blobs.", accept(a.bake).withContext()},
+		{"POST", "/v1/bakes/plan", view, "planBake", "Say what a bake would do", "Layer by layer: in the cache, or to be built, and why. Builds nothing and pulls nothing. The files of the context must have been uploaded.", post(a.planBake).withContext()},
 		{"GET", "/v1/bakes", view, "listBakes", "List bakes", "Newest first.", get(a.listBakes)},
 		{"GET", "/v1/bakes/{id}", view, "getBake", "Show a bake", "", get(a.getBake)},
 
 		{"GET", "/v1/cache", view, "getCache", "Show what is stored for bakes to come", "And what of it would go now, by the server's limits.", get(a.getCache)},
 		{"POST", "/v1/cache/prune", operate, "pruneCache", "Remove cached layers, and content that nothing needs", "Nothing goes that an image, a server group or a bake under way needs, nor what was uploaded within the last hours.", change(a.pruneCache)},
 
-		{"POST", "/v1/executions", deploy, "ship", "Ship: bake, test and deploy", "Starts a bake and then deploys its image to the environments one after the other. Returns at once.", accept(a.ship)},
+		{"POST", "/v1/executions", deploy, "ship", "Ship: bake, test and deploy", "Starts a bake and then deploys its image to the environments one after the other. Returns at once.", accept(a.ship).withContext()},
+		{"GET", "/v1/executions", view, "listExecutions", "List executions", "Newest first.", get(a.listExecutions)},
 		{"GET", "/v1/executions/{id}", view, "getExecution", "Show an execution", "", get(a.getExecution)},
 
 		{"POST", "/v1/deployments", deploy, "deploy", "Deploy an image", "Moves a cluster to an image by its environment's strategy. Returns at once. While another deployment of the cluster is under way it is a conflict, or waits for its turn, or ends the other, as on_conflict or the environment's policy says. Refused if a freeze, a pin or a veto forbids it.", accept(a.deploy)},
@@ -112,7 +125,8 @@ func (a *api) routes() []route {
 
 		{"GET", "/v1/restrictions", view, "listRestrictions", "List freezes, pins and vetoes", "Oldest first; those that are in force.", get(a.listRestrictions)},
 		{"POST", "/v1/restrictions", operate, "restrict", "Freeze, pin or veto", "Keeps deployments from beginning; what is under way goes on. What is there already is answered as it is; a freeze that would last longer makes it last as long.", change(a.restrict)},
-		{"DELETE", "/v1/restrictions/{id}", operate, "lift", "Lift a freeze, a pin or a veto", "Wants a reason. Answers with what it was.", change(a.lift)},
+		{"GET", "/v1/restrictions/{id}", view, "getRestriction", "Show a freeze, a pin or a veto", "", get(a.getRestriction)},
+		{"DELETE", "/v1/restrictions/{id}", operate, "lift", "Lift a freeze, a pin or a veto", "Wants a reason. Answers with what it was.", change(a.lift).of("/v1/restrictions/{id}")},
 
 		{"GET", "/v1/approvals", view, "listApprovals", "List approvals", "What people are asked and what they answered. Newest first.", get(a.listApprovals)},
 		{"GET", "/v1/approvals/{id}", view, "getApproval", "Show an approval", "", get(a.getApproval)},
@@ -133,15 +147,16 @@ func (a *api) routes() []route {
 		{"GET", "/v1/keys", view, "listKeys", "List the keys whose signatures are trusted", "Public keys.", get(a.listKeys)},
 		{"GET", "/v1/images/{application}/{ref}/ancestry", view, "getAncestry", "Show what an image is built on, and what is built on it", "Over all applications.", get(a.getAncestry)},
 		{"GET", "/v1/images/{application}/{ref}/diff", view, "diffImages", "Compare two images", "Packages, files, service, environments and layers, from the image of the path to that of the query.", get(a.diffImages)},
-		{"PUT", "/v1/images/{application}/{ref}/revocation", operate, "revokeImage", "Revoke an image", "It cannot be launched from then on: not deployed, not rolled back to, not tried, not built on. What runs of it is left alone, replaced when it dies, and listed in the answer.", change(a.revokeImage)},
-		{"DELETE", "/v1/images/{application}/{ref}/revocation", operate, "reinstateImage", "Lift an image's revocation", "Changes nothing if there is none.", change(a.reinstateImage)},
+		{"PUT", "/v1/images/{application}/{ref}/revocation", operate, "revokeImage", "Revoke an image", "It cannot be launched from then on: not deployed, not rolled back to, not tried, not built on. What runs of it is left alone, replaced when it dies, and listed in the answer.", change(a.revokeImage).of("/v1/images/{application}/{ref}")},
+		{"DELETE", "/v1/images/{application}/{ref}/revocation", operate, "reinstateImage", "Lift an image's revocation", "Changes nothing if there is none.", change(a.reinstateImage).of("/v1/images/{application}/{ref}")},
 		{"POST", "/v1/images/{application}/{ref}/pushes", deploy, "pushImage", "Send an image to a registry", "With all documents about it, and only what the registry does not have. The answer is how far it is, one JSON object a line; the last has the image, or an error. Ends when the client goes away, and goes on where it was when it is done again.", exchange(a.pushImage)},
 		{"POST", "/v1/pulls", deploy, "pullImage", "Take an image from a registry", "Registers an image that was pushed, once all of it is here and verified. The answer is as that of pushImage.", exchange(a.pullImage)},
 		{"GET", "/v1/catalog", view, "listImageStatuses", "List images and what has to do with them now", "Newest first.", get(a.listImageStatuses)},
 		{"POST", "/v1/prunes", operate, "pruneImages", "Remove images that nothing needs", "Without keep and days each application's own retention decides; one that has none loses nothing. The answer says of every image why it stays or goes.", change(a.pruneImages)},
 		{"GET", "/v1/channels", view, "listChannels", "List channels", "", get(a.listChannels)},
-		{"PUT", "/v1/channels/{application}/{channel}", deploy, "moveChannel", "Move a channel to an image", "At once, or not at all. Moving it to where it is changes nothing. A conflict if it is not where if_at says.", change(a.moveChannel)},
-		{"DELETE", "/v1/channels/{application}/{channel}", operate, "deleteChannel", "Remove a channel", "The image stays.", remove(a.deleteChannel)},
+		{"GET", "/v1/channels/{application}/{channel}", view, "getChannel", "Show a channel", "", get(a.getChannel)},
+		{"PUT", "/v1/channels/{application}/{channel}", deploy, "moveChannel", "Move a channel to an image", "At once, or not at all. Moving it to where it is changes nothing. A conflict if it is not where if_at says.", change(a.moveChannel).of("/v1/channels/{application}/{channel}")},
+		{"DELETE", "/v1/channels/{application}/{channel}", operate, "deleteChannel", "Remove a channel", "The image stays.", remove(a.deleteChannel).of("/v1/channels/{application}/{channel}")},
 		{"GET", "/v1/images/{application}/{ref}/tests", view, "imageTests", "What did the tests of an image find?", "As JSON, or with \"Accept: application/xml\" as JUnit XML for CI.", report[slipway.TestReport](a.imageTests)},
 		{"POST", "/v1/images/{application}/{ref}/shell", deploy, "imageShell", "Look into a machine of an image", "Makes a machine, whose service is started as in production unless it says no_service, runs a shell or another program in it, and connects the caller with that: the connection is upgraded. The machine stays when its service ends, and is removed when the program has ended or the connection breaks. The image's tests may have failed; it must not be revoked.", shell(a.imageShell)},
 		{"POST", "/v1/bakes/{id}/shell", deploy, "bakeShell", "Look into the sandbox of a failed bake", "Connects the caller with a shell in the sandbox that a bake with keep_on_failure has kept: the connection is upgraded.", shell(a.bakeShell)},
@@ -150,9 +165,12 @@ func (a *api) routes() []route {
 		{"GET", "/v1/clusters", view, "listClusters", "List clusters as they are now", "", get(a.listClusters)},
 		{"GET", "/v1/clusters/{application}/{environment}", view, "getCluster", "Show a cluster as it is now", "Its server groups and their instances, what the load balancer does, and the last deployment.", get(a.getCluster)},
 		{"GET", "/v1/instances", view, "listInstances", "List instances", "Every machine there is: of server groups and throw-aways.", get(a.listInstances)},
+		{"GET", "/v1/instances/{id}", view, "getInstance", "Show an instance as it is now", "", get(a.getInstance)},
 		{"GET", "/v1/instances/{id}/logs", view, "instanceLogs", "Read an instance's log", "The last lines of its service's output, then, if asked to follow, what comes until the machine is gone.", stream(a.instanceLogs)},
-		{"DELETE", "/v1/instances/{id}", operate, "terminateInstance", "Terminate an instance", "Stops it gracefully. One of a server group is replaced. Refused, unless forced with a reason, if too few would serve meanwhile.", discard(a.terminateInstance)},
-		{"DELETE", "/v1/groups/{name}", operate, "destroyGroup", "Destroy a server group", "Stops its machines gracefully and removes it. Refused, unless forced with a reason, if it serves.", discard(a.destroyGroup)},
+		{"DELETE", "/v1/instances/{id}", operate, "terminateInstance", "Terminate an instance", "Stops it gracefully. One of a server group is replaced. Refused, unless forced with a reason, if too few would serve meanwhile.", discard(a.terminateInstance).of("/v1/instances/{id}")},
+		{"GET", "/v1/groups", view, "listGroups", "List server groups as they are now", "By name.", get(a.listGroups)},
+		{"GET", "/v1/groups/{name}", view, "getGroup", "Show a server group as it is now", "Its ETag is of what it was made from and its size, not of its machines, which come and go.", get(a.getGroup)},
+		{"DELETE", "/v1/groups/{name}", operate, "destroyGroup", "Destroy a server group", "Stops its machines gracefully and removes it. Refused, unless forced with a reason, if it serves.", discard(a.destroyGroup).of("/v1/groups/{name}")},
 
 		{"GET", "/v1/events", view, "events", "Read events, or follow them", "Oldest first. With \"Accept: text/event-stream\" what has happened is followed by what happens, without gaps; Last-Event-ID or after says where to resume.", follow[slipway.Event](a.events)},
 	}

@@ -6,8 +6,18 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
-func (a *api) listChannels(ctx context.Context, in *imagesInput) (*listOutput[slipway.Channel], error) {
-	return listed(a.Store.Channels(ctx, in.Application))
+type channelsInput struct {
+	Application string `query:"application" doc:"Only this application's."`
+	PageInput
+}
+
+func (a *api) listChannels(ctx context.Context, in *channelsInput) (*listOutput[slipway.Channel], error) {
+	all, err := a.Store.Channels(ctx, in.Application)
+	return cut(&in.PageInput, all, err, func(c slipway.Channel) string { return c.Application + "\x00" + c.Name })
+}
+
+func (a *api) getChannel(ctx context.Context, in *ChannelInput) (*output[slipway.Channel], error) {
+	return found(a.Store.Channel(ctx, in.Application, in.Channel))
 }
 
 // ChannelInput names a channel in a path. It is exported so that huma sees its fields where it is embedded.

@@ -42,19 +42,19 @@ func (c clusters) status(ctx context.Context, cluster slipway.Cluster) (slipway.
 	return s, err
 }
 
-// all returns every cluster as it is now, by name.
-func (c clusters) all(ctx context.Context) ([]slipway.ClusterStatus, error) {
+// names returns every cluster there is, by name, and all server groups.
+func (c clusters) names(ctx context.Context) ([]slipway.Cluster, []slipway.ServerGroup, error) {
 	groups, err := c.provider.ServerGroups(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	routes, err := c.store.Routes(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	deployments, err := c.store.Deployments(ctx, slipway.Cluster{}, recent)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var names []slipway.Cluster
 	for _, g := range groups {
@@ -69,15 +69,7 @@ func (c clusters) all(ctx context.Context) ([]slipway.ClusterStatus, error) {
 	slices.SortFunc(names, func(a, b slipway.Cluster) int {
 		return cmp.Or(cmp.Compare(a.Application, b.Application), cmp.Compare(a.Environment, b.Environment))
 	})
-	var all []slipway.ClusterStatus
-	for _, name := range slices.Compact(names) {
-		s, err := c.assemble(ctx, name, groups)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, s)
-	}
-	return all, nil
+	return slices.Compact(names), groups, nil
 }
 
 // assemble returns the cluster's status; groups are all server groups there are.
@@ -192,8 +184,33 @@ func settled(deployments []slipway.Deployment, groups []slipway.ServerGroup) str
 	return deployments[last].Target
 }
 
-func (a *api) listClusters(ctx context.Context, _ *struct{}) (*listOutput[slipway.ClusterStatus], error) {
-	return listed(a.clusters.all(ctx))
+type clustersInput struct {
+	Application string `query:"application" doc:"Only this application's."`
+	Environment string `query:"environment" doc:"Only this environment's."`
+	PageInput
+}
+
+func (a *api) listClusters(ctx context.Context, in *clustersInput) (*listOutput[slipway.ClusterStatus], error) {
+	names, groups, err := a.clusters.names(ctx)
+	var some []slipway.Cluster
+	for _, c := range names {
+		if matchesCluster(in.Application, in.Environment, c) {
+			some = append(some, c)
+		}
+	}
+	page, err := cut(&in.PageInput, some, err, func(c slipway.Cluster) string { return c.Application + "\x00" + c.Environment })
+	if err != nil {
+		return nil, err
+	}
+	out := &listOutput[slipway.ClusterStatus]{Link: page.Link, Body: list[slipway.ClusterStatus]{Items: []slipway.ClusterStatus{}, Next: page.Body.Next}}
+	for _, name := range page.Body.Items {
+		s, err := a.clusters.assemble(ctx, name, groups)
+		if err != nil {
+			return nil, err
+		}
+		out.Body.Items = append(out.Body.Items, s)
+	}
+	return out, nil
 }
 
 type clusterInput struct {

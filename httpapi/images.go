@@ -12,8 +12,15 @@ func (a *api) getImageStatus(ctx context.Context, in *ImageInput) (*output[slipw
 	return found(a.Catalog.Status(ctx, in.Application, in.Ref))
 }
 
-func (a *api) listImageStatuses(ctx context.Context, in *imagesInput) (*listOutput[slipway.ImageStatus], error) {
-	return listed(a.Catalog.Statuses(ctx, in.Application))
+type imageStatusesInput struct {
+	Application string `query:"application" doc:"Only this application's."`
+	PageInput
+}
+
+func (a *api) listImageStatuses(ctx context.Context, in *imageStatusesInput) (*listOutput[slipway.ImageStatus], error) {
+	all, err := a.Catalog.Statuses(ctx, in.Application)
+	mark := func(s slipway.ImageStatus) slipway.Mark { return slipway.Mark{Time: s.Created, ID: string(s.Digest)} }
+	return newestFirst(&in.PageInput, all, err, mark)
 }
 
 func (a *api) getAncestry(ctx context.Context, in *ImageInput) (*output[slipway.Ancestry], error) {

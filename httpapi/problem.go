@@ -37,6 +37,8 @@ var statuses = map[slipway.Code]int{
 	slipway.Unavailable:   http.StatusServiceUnavailable,
 	slipway.Internal:      http.StatusInternalServerError,
 	slipway.ClosedByAbort: http.StatusConflict,
+	slipway.Stale:         http.StatusPreconditionFailed,
+	slipway.Unmeasured:    http.StatusUnprocessableEntity,
 }
 
 // problems turns what huma itself finds wrong with a request into a [Problem].
@@ -82,6 +84,9 @@ func (a *api) fail(operation string, err error) *Problem {
 	}
 	p := newProblem(statuses[all[0].Code], all[0].Code, all[0].Message)
 	p.Place = all[0].Place
+	if isMalformed(err) {
+		p.Status, p.Title = http.StatusBadRequest, http.StatusText(http.StatusBadRequest)
+	}
 	if len(all) > 1 {
 		p.Errors = all
 	}
@@ -108,6 +113,12 @@ func known(err error) []slipway.Error {
 
 func newProblem(status int, code slipway.Code, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
+}
+
+// at returns p with the place.
+func (p *Problem) at(place string) *Problem {
+	p.Place = place
+	return p
 }
 
 // Error implements error.

@@ -16,12 +16,16 @@ func (a *api) release(ctx context.Context, in *releaseInput) (*output[slipway.Re
 }
 
 type releasesInput struct {
-	Environment string `query:"environment" doc:"Only this environment's."`
-	Limit       int    `query:"limit" minimum:"1" maximum:"1000" default:"20"`
+	Environment string   `query:"environment" doc:"Only this environment's."`
+	State       []string `query:"state" enum:"running,succeeded,rolled_back,aborted,needs_attention" doc:"Only those in one of these states."`
+	PageInput
 }
 
 func (a *api) listReleases(ctx context.Context, in *releasesInput) (*listOutput[slipway.Release], error) {
-	return listed(a.Store.Releases(ctx, in.Environment, in.Limit))
+	filter := slipway.ReleaseFilter{Environment: in.Environment, States: values[slipway.ReleaseState](in.State)}
+	return paged(&in.PageInput, func(after slipway.Mark, limit int) ([]slipway.Release, error) {
+		return a.Lists.ListReleases(ctx, filter, after, limit)
+	}, func(r slipway.Release) slipway.Mark { return slipway.Mark{Time: r.Started, ID: r.ID} })
 }
 
 func (a *api) getRelease(ctx context.Context, in *idInput) (*output[slipway.Release], error) {

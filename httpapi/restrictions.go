@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/slipway-sh/slipway"
@@ -11,6 +13,7 @@ type restrictionsInput struct {
 	Application string `query:"application" doc:"Only those that this application has to do with: its own, and those of all."`
 	Environment string `query:"environment" doc:"Only those that this environment has to do with: its own, and those of all."`
 	Over        bool   `query:"over" doc:"Those that were in force until a time that is past, too."`
+	PageInput
 }
 
 func (a *api) listRestrictions(ctx context.Context, in *restrictionsInput) (*listOutput[slipway.Restriction], error) {
@@ -26,7 +29,26 @@ func (a *api) listRestrictions(ctx context.Context, in *restrictionsInput) (*lis
 			some = append(some, r)
 		}
 	}
-	return listed(some, nil)
+	// Oldest first, and by ID among equals.
+	key := func(r slipway.Restriction) string { return r.Since.UTC().Format(keyTime) + r.ID }
+	slices.SortFunc(some, func(x, y slipway.Restriction) int { return cmp.Compare(key(x), key(y)) })
+	return cut(&in.PageInput, some, nil, key)
+}
+
+// keyTime is a form of times in which their order is that of the text.
+const keyTime = "2006-01-02T15:04:05.000000000Z"
+
+func (a *api) getRestriction(ctx context.Context, in *idInput) (*output[slipway.Restriction], error) {
+	all, err := a.Store.Restrictions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range all {
+		if r.ID == in.ID {
+			return found(r, nil)
+		}
+	}
+	return nil, slipway.Errorf(slipway.NotFound, "cannot find restriction %q", in.ID)
 }
 
 type restrictInput struct{ Body slipway.RestrictionRequest }

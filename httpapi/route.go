@@ -10,8 +10,11 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
-// maxBody bounds a JSON body. The context of a big application lists tens of thousands of files.
-const maxBody = 64 << 20
+// maxBody bounds a JSON body; maxContext one that lists the files of a build context, which are tens of thousands in a big application.
+const (
+	maxBody    = 1 << 20
+	maxContext = 64 << 20
+)
 
 // handler registers a function under an operation, and knows what is the same for all routes of its form.
 type handler struct {
@@ -21,6 +24,28 @@ type handler struct {
 	types    []string     // of what is streamed
 	item     reflect.Type // of a streamed body that is JSON
 	raw      bool         // the body is bytes
+	large    bool         // the body lists files
+	keyed    bool         // a POST with an Idempotency-Key is carried out once
+	tag      bool         // the answer has an entity tag
+	shows    string       // the path of the GET whose tag If-Match speaks of, as in the table
+}
+
+// withContext is a handler whose body lists the files of a build context.
+func (h handler) withContext() handler {
+	h.large = true
+	return h
+}
+
+// unkeyed is a handler whose answer must not be kept, such as one with a secret that is shown once.
+func (h handler) unkeyed() handler {
+	h.keyed = false
+	return h
+}
+
+// of is a handler that replaces or removes what path shows: If-Match keeps it from what is not what the caller has read.
+func (h handler) of(path string) handler {
+	h.shows = path
+	return h
 }
 
 // function answers a request. Its errors become problems.
@@ -28,7 +53,7 @@ type function[I, O any] func(context.Context, *I) (*O, error)
 
 // get answers 200.
 func get[I, O any](f function[I, O]) handler {
-	return form(f, handler{status: http.StatusOK, errors: []int{http.StatusNotFound}})
+	return form(f, handler{status: http.StatusOK, errors: []int{http.StatusNotFound}, tag: true})
 }
 
 // post answers 200 to a question that does not fit into a query.
@@ -36,12 +61,12 @@ func post[I, O any](f function[I, O]) handler { return form(f, handler{status: h
 
 // accept answers 202: the work is durably accepted, and goes on.
 func accept[I, O any](f function[I, O]) handler {
-	return form(f, handler{status: http.StatusAccepted, errors: []int{http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}})
+	return form(f, handler{status: http.StatusAccepted, keyed: true, errors: []int{http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}})
 }
 
 // change answers 200 once something is otherwise than it was.
 func change[I, O any](f function[I, O]) handler {
-	return form(f, handler{status: http.StatusOK, errors: []int{http.StatusForbidden, http.StatusNotFound, http.StatusConflict}})
+	return form(f, handler{status: http.StatusOK, keyed: true, errors: []int{http.StatusForbidden, http.StatusNotFound, http.StatusConflict}})
 }
 
 // remove answers 204.
@@ -96,7 +121,14 @@ func (r route) operation(schemas huma.Registry) huma.Operation {
 		DefaultStatus: r.status,
 		Errors:        r.errors,
 		MaxBodyBytes:  maxBody,
+		Parameters:    r.headers(),
 		Extensions:    map[string]any{"x-access": string(r.access)},
+	}
+	if r.large {
+		op.MaxBodyBytes = maxContext
+	}
+	if r.shows != "" {
+		op.Errors = append(op.Errors, http.StatusPreconditionFailed)
 	}
 	if r.raw {
 		bytes := &huma.Schema{Type: huma.TypeString, Format: "binary"}
@@ -115,12 +147,52 @@ func (r route) operation(schemas huma.Registry) huma.Operation {
 	return op
 }
 
-// list is the form of every answer that lists something.
-type list[T any] struct {
-	Items []T `json:"items" nullable:"false"`
+// headers describes the headers that a route of its form understands.
+func (r route) headers() []*huma.Param {
+	text := &huma.Schema{Type: huma.TypeString}
+	var all []*huma.Param
+	if r.once() {
+		all = append(all, &huma.Param{Name: keyHeader, In: "header", Schema: text, Example: "6f1c1d3e-8a53-4c7b-9a5e-0d5a3c1f7b2a",
+			Description: "Makes it safe to send the request again: within 24 hours the same key and request get the first answer."})
+	}
+	if r.tag {
+		all = append(all, &huma.Param{Name: "If-None-Match", In: "header", Schema: text, Description: "An ETag that was answered before: 304 if it still is what the answer would have."})
+	}
+	if r.shows != "" {
+		all = append(all, &huma.Param{Name: "If-Match", In: "header", Schema: text,
+			Description: "The ETag of GET " + r.shows + ": 412 if that is otherwise by now."})
+	}
+	return all
 }
 
-type listOutput[T any] struct{ Body list[T] }
+// once reports whether the route understands keys.
+func (r route) once() bool { return r.keyed && r.method == http.MethodPost }
+
+// middlewares are what is round the route's handler, the outermost first.
+func (r route) middlewares(a *api) huma.Middlewares {
+	var all huma.Middlewares
+	if r.once() {
+		all = append(all, a.once)
+	}
+	if r.tag {
+		all = append(all, tagged)
+	}
+	if r.shows != "" {
+		all = append(all, a.matched(r.shows))
+	}
+	return all
+}
+
+// list is the form of every answer that lists something.
+type list[T any] struct {
+	Items []T    `json:"items" nullable:"false"`
+	Next  string `json:"next,omitempty" doc:"The cursor of the next page; absent on the last."`
+}
+
+type listOutput[T any] struct {
+	Link string `header:"Link" doc:"The address of the next page, as rel=\"next\"."`
+	Body list[T]
+}
 
 type output[T any] struct{ Body T }
 

@@ -116,8 +116,11 @@ func (digestSchema) Schema(huma.Registry) *huma.Schema {
 }
 
 func (codeSchema) Schema(huma.Registry) *huma.Schema {
-	return enum(slipway.Invalid, slipway.NotFound, slipway.Conflict, slipway.Refused, slipway.Unprepared, slipway.Corrupt, slipway.Failed,
-		slipway.DeadlinePast, slipway.Unavailable, slipway.Internal, slipway.ClosedByAbort)
+	s := &huma.Schema{Type: huma.TypeString}
+	for _, c := range slipway.Codes {
+		s.Enum = append(s.Enum, string(c.Code))
+	}
+	return s
 }
 
 func (bakeStateSchema) Schema(huma.Registry) *huma.Schema {

@@ -18,6 +18,10 @@ func TestStore(t *testing.T) {
 	storetest.Exercise(t, func(*testing.T) slipway.Store { return memstore.New() })
 }
 
+func TestLists(t *testing.T) {
+	storetest.ExerciseLists(t, func(*testing.T) storetest.Listed { return memstore.New() })
+}
+
 // full is a deployment with something to change in every corner.
 func full() slipway.Deployment {
 	keep, worst := 2, 0.1

@@ -13,16 +13,25 @@ type bakeRow struct {
 	ID            string `bun:"id,pk"`
 	Application   string `bun:"application"`
 	Started       int64  `bun:"started"`
+	State         string `bun:"state"`
 	doc
 }
 
 // PutBake implements [slipway.Store].
 func (s *Store) PutBake(ctx context.Context, bake slipway.Bake) error {
-	d, err := encode(bake)
+	row, err := newBakeRow(bake)
 	if err != nil {
 		return err
 	}
-	return s.put(ctx, "a bake", &bakeRow{ID: bake.ID, Application: bake.Application, Started: bake.Started.UnixNano(), doc: d}, "id")
+	return s.put(ctx, "a bake", row, "id")
+}
+
+func newBakeRow(b slipway.Bake) (*bakeRow, error) {
+	d, err := encode(b)
+	if err != nil {
+		return nil, err
+	}
+	return &bakeRow{ID: b.ID, Application: b.Application, Started: b.Started.UnixNano(), State: string(b.State), doc: d}, nil
 }
 
 // Bake implements [slipway.Store].

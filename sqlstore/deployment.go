@@ -17,6 +17,11 @@ type deploymentRow struct {
 	Environment   string `bun:"environment"`
 	Image         string `bun:"image"`
 	Started       int64  `bun:"started"`
+	State         string `bun:"state"`
+	Kind          string `bun:"kind"`
+	Execution     string `bun:"execution"`
+	By            string `bun:"asked_by"`
+	Target        string `bun:"target"`
 	doc
 }
 
@@ -87,7 +92,8 @@ func newDeploymentRow(d slipway.Deployment) (*deploymentRow, error) {
 	}
 	return &deploymentRow{
 		ID: d.ID, Application: d.Cluster.Application, Environment: d.Cluster.Environment,
-		Image: string(d.Image), Started: d.Started.UnixNano(), doc: doc,
+		Image: string(d.Image), Started: d.Started.UnixNano(),
+		State: string(d.State), Kind: string(d.Kind), Execution: d.Execution, By: d.By, Target: d.Target, doc: doc,
 	}, nil
 }
 

@@ -14,18 +14,27 @@ type executionRow struct {
 	Application   string `bun:"application"`
 	Image         string `bun:"image"`
 	Started       int64  `bun:"started"`
+	State         string `bun:"state"`
 	doc
 }
 
 // PutExecution implements [slipway.Store].
 func (s *Store) PutExecution(ctx context.Context, e slipway.Execution) error {
-	d, err := encode(e)
+	row, err := newExecutionRow(e)
 	if err != nil {
 		return err
 	}
-	return s.put(ctx, "an execution", &executionRow{
-		ID: e.ID, Application: e.Application, Image: string(e.Image), Started: e.Started.UnixNano(), doc: d,
-	}, "id")
+	return s.put(ctx, "an execution", row, "id")
+}
+
+func newExecutionRow(e slipway.Execution) (*executionRow, error) {
+	d, err := encode(e)
+	if err != nil {
+		return nil, err
+	}
+	return &executionRow{
+		ID: e.ID, Application: e.Application, Image: string(e.Image), Started: e.Started.UnixNano(), State: string(e.State), doc: d,
+	}, nil
 }
 
 // Execution implements [slipway.Store].

@@ -13,16 +13,25 @@ type releaseRow struct {
 	ID            string `bun:"id,pk"`
 	Environment   string `bun:"environment"`
 	Started       int64  `bun:"started"`
+	State         string `bun:"state"`
 	doc
 }
 
 // PutRelease implements [slipway.Store].
 func (s *Store) PutRelease(ctx context.Context, r slipway.Release) error {
-	d, err := encode(r)
+	row, err := newReleaseRow(r)
 	if err != nil {
 		return err
 	}
-	return s.put(ctx, "a release", &releaseRow{ID: r.ID, Environment: r.Environment, Started: r.Started.UnixNano(), doc: d}, "id")
+	return s.put(ctx, "a release", row, "id")
+}
+
+func newReleaseRow(r slipway.Release) (*releaseRow, error) {
+	d, err := encode(r)
+	if err != nil {
+		return nil, err
+	}
+	return &releaseRow{ID: r.ID, Environment: r.Environment, Started: r.Started.UnixNano(), State: string(r.State), doc: d}, nil
 }
 
 // Release implements [slipway.Store].

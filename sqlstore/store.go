@@ -33,10 +33,18 @@ type backend interface {
 // missing. Corrupt if the file is no database, Invalid if the URL is none, Unavailable or Unprepared if the server cannot be used, and
 // Unprepared if a newer slipwayd has changed the schema.
 func Open(ctx context.Context, where string) (*Store, error) {
+	open := openSQLite
 	if IsPostgres(where) {
-		return openPostgres(ctx, where)
+		open = openPostgres
 	}
-	return openSQLite(ctx, where)
+	s, err := open(ctx, where)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.fill(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // Close ends all use of the database.

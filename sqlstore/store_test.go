@@ -44,6 +44,14 @@ func TestApprovals(t *testing.T) {
 	storetest.ExerciseApprovals(t, func(t *testing.T) slipway.ApprovalStore { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
 }
 
+func TestLists(t *testing.T) {
+	storetest.ExerciseLists(t, func(t *testing.T) storetest.Listed { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
+}
+
+func TestRequestKeys(t *testing.T) {
+	storetest.ExerciseRequestKeys(t, func(t *testing.T) slipway.RequestKeys { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
+}
+
 func TestReopen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "odd ?%# name.db")
 	s := open(t, path)
@@ -113,6 +121,10 @@ func TestUpgrade(t *testing.T) {
 		if err := s.DeleteImage(t.Context(), image, time.Now()); slipway.CodeOf(err) != slipway.Conflict {
 			t.Errorf("removing an image that is needed: %v, want a Conflict", err)
 		}
+	}
+	running := slipway.DeploymentFilter{States: []slipway.DeploymentState{slipway.DeploymentRunning}}
+	if all, err := s.ListDeployments(t.Context(), running, slipway.Mark{}, 0); err != nil || len(all) != 1 || all[0].ID != "d-1" {
+		t.Errorf("%+v, %v, want d-1", all, err)
 	}
 	if all, err := s.Executions(t.Context(), "a", 0); err != nil || len(all) != 2 || all[0].ID != "x-1" {
 		t.Errorf("%+v, %v, want x-1 and x-2", all, err)
