@@ -56,9 +56,13 @@ const (
 	DeliveryGivenUp      EventKind = "notification.dead"
 	SubscriptionDisabled EventKind = "notification.disabled" // nothing got through for too long
 
-	ApprovalAsked      EventKind = "approval.asked"   // Data is the Approval, of these three
-	ApprovalVoted      EventKind = "approval.voted"   // somebody answered
-	ApprovalDecided    EventKind = "approval.decided" // granted, rejected, expired or canceled
+	PromotionStarted  EventKind = "promotion.started" // Data is the Promotion, of these three
+	PromotionWaits    EventKind = "promotion.waiting"
+	PromotionFinished EventKind = "promotion.finished"
+
+	ApprovalAsked   EventKind = "approval.asked"   // Data is the Approval, of these three
+	ApprovalVoted   EventKind = "approval.voted"   // somebody answered
+	ApprovalDecided EventKind = "approval.decided" // granted, rejected, expired or canceled
 )
 
 // EventFilter selects events. Zero fields select all.

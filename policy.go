@@ -8,6 +8,8 @@ type Policy struct {
 	OnFailure  FailurePolicy  `json:"on_failure,omitempty"`  // default rollback
 	Hold       Duration       `json:"hold,omitempty"`        // how long a failed deployment is held for a person before it is undone all the same; default 1h
 	OnConflict ConflictPolicy `json:"on_conflict,omitempty"` // what becomes of a deployment that comes while another is under way; default refuse
+	// Promotion says what an image must have been through; nil: nothing but what every image must.
+	Promotion *PromotionPolicy `json:"promotion,omitempty"`
 }
 
 // FailurePolicy says what a deployment does that has failed.

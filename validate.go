@@ -137,6 +137,9 @@ func (p *problems) spec(s Spec) {
 		place := key("environments", name)
 		p.check(place, ValidateName("environment", name))
 		p.environment(place, s.Environments[name], s.Image.Service.Port)
+		if c := s.Environments[name].Policy.Promotion; c != nil {
+			p.promotionIn(key(place, "policy.promotion"), Cluster{Application: s.Application, Environment: name}, *c, s.Environments)
+		}
 	}
 }
 

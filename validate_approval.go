@@ -36,7 +36,7 @@ func (a Approval) Validate() error {
 	if len(a.Message) > maxMessage {
 		p.add("message", "cannot ask with %d bytes: want at most %d", len(a.Message), maxMessage)
 	}
-	p.approvers("", a.Needed, a.From)
+	p.approvers("", a.Needed, "from", a.From)
 	if !a.Expires.After(a.Asked) {
 		p.add("expires", "cannot ask for an answer by %s: that is over", a.Expires.UTC().Format(time.RFC3339))
 	} else if a.Expires.Sub(a.Asked) > MaxApproval {
@@ -53,19 +53,19 @@ func (r VoteRequest) Validate() error {
 }
 
 // approvers looks at how many are needed and from whom they are.
-func (p *problems) approvers(place string, needed int, from []string) {
+func (p *problems) approvers(place string, needed int, field string, from []string) {
 	if needed < 1 || needed > maxApprovers {
 		p.add(key(place, "needed"), "cannot need %d approvals: want 1 to %d", needed, maxApprovers)
 	}
 	if len(from) > maxVoters {
-		p.add(key(place, "from"), "cannot list %d people and groups: want at most %d; name a group", len(from), maxVoters)
+		p.add(key(place, field), "cannot list %d people and groups: want at most %d; name a group", len(from), maxVoters)
 	}
 	for i, name := range from {
 		switch {
 		case strings.TrimSpace(name) != name || name == "":
-			p.add(index(key(place, "from"), i), "cannot use %q as the name of a person or a group", name)
+			p.add(index(key(place, field), i), "cannot use %q as the name of a person or a group", name)
 		case slices.Contains(from[:i], name):
-			p.add(index(key(place, "from"), i), "cannot list %q twice: it would count once", name)
+			p.add(index(key(place, field), i), "cannot list %q twice: it would count once", name)
 		}
 	}
 }

@@ -117,6 +117,9 @@ func (p *problems) policy(place string, c Policy, size Size) {
 	known(p, key(place, "on_failure"), "a failure's policy", c.OnFailure, FailurePolicies)
 	known(p, key(place, "on_conflict"), "a policy for another deployment under way", c.OnConflict, ConflictPolicies)
 	p.duration(key(place, "hold"), c.Hold)
+	if c.Promotion != nil {
+		p.promotion(key(place, "promotion"), *c.Promotion)
+	}
 }
 
 // amount looks at a number of machines, or a share of them, of which there are most; 0 if that is not known.

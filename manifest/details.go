@@ -25,6 +25,8 @@ var choices = map[reflect.Type]choice{
 const (
 	ownerPattern = "^[0-9]+:[0-9]+$"
 	modePattern  = "^0?[0-7]{3,4}$"
+	clockPattern = "^[0-2][0-9]:[0-5][0-9]$"
+	dayPattern   = "(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?"
 	tokenPattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 )
 
@@ -62,7 +64,17 @@ var details = map[reflect.Type]map[string]object{
 	reflect.TypeFor[slipway.LogCheck]():          {"pattern": {"minLength": 1, "maxLength": 1000}, "max": atLeast(0)},
 	reflect.TypeFor[slipway.LoadBalancerCheck](): {"max_errors": between(0, 1), "min_requests": atLeast(0)},
 	reflect.TypeFor[slipway.PromQLCheck]():       {"query": {"minLength": 1}, "server": urlSchema()},
-	reflect.TypeFor[slipway.WebhookCheck]():      {"url": urlSchema(), "headers": {"propertyNames": object{"pattern": tokenPattern}}},
+	reflect.TypeFor[slipway.PromotionPolicy](): {
+		"from": nameSchema(), "signed_by": {"items": object{"type": "string", "pattern": "^[0-9a-f]{8,64}$"}},
+		"holidays": {"maxItems": 500, "items": object{"type": "string", "pattern": "^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"}},
+		"windows":  {"maxItems": 50}, "depends_on": {"maxItems": 50},
+	},
+	reflect.TypeFor[slipway.ApprovalPolicy](): {"needed": between(1, 50), "of": {"maxItems": 200, "uniqueItems": true}},
+	reflect.TypeFor[slipway.TimeWindow](): {
+		"days": {"pattern": "^" + dayPattern + "( *, *" + dayPattern + ")*$"}, "from": {"pattern": clockPattern}, "to": {"pattern": clockPattern}, "zone": {"minLength": 1},
+	},
+	reflect.TypeFor[slipway.Dependency]():   {"application": nameSchema(), "environment": nameSchema(), "version": {"minLength": 1}, "image": {"minLength": 1}},
+	reflect.TypeFor[slipway.WebhookCheck](): {"url": urlSchema(), "headers": {"propertyNames": object{"pattern": tokenPattern}}},
 }
 
 var analysisDetails = map[string]object{
