@@ -7,6 +7,8 @@ type Spec struct {
 	Application  string                 `json:"application"`
 	Image        ImageSpec              `json:"image"`
 	Environments map[string]Environment `json:"environments,omitempty"`
+	Pipeline     []Stage                `json:"pipeline,omitempty"`  // short form of pipelines.default
+	Pipelines    map[string]Pipeline    `json:"pipelines,omitempty"` // by name
 	Retention    *Retention             `json:"retention,omitempty"` // nil: the application's images are never removed by themselves
 }
 

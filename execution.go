@@ -2,6 +2,7 @@ package slipway
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -97,4 +98,17 @@ type DeployOptions struct {
 	By         string         `json:"by,omitempty"`
 	Override   bool           `json:"override,omitempty"`
 	Force      bool           `json:"force,omitempty"`
+}
+
+// LastOfLog returns the end of text, of at most MaxStageLog bytes, that begins with a line.
+func LastOfLog(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= MaxStageLog {
+		return text
+	}
+	text = text[len(text)-MaxStageLog:]
+	if _, whole, ok := strings.Cut(text, "\n"); ok {
+		return whole
+	}
+	return strings.ToValidUTF8(text, "")
 }

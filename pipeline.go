@@ -3,6 +3,8 @@ package slipway
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 )
 
 // Cause is why an execution began: what CI and the triggers know of what changed. It decides nothing by itself, rides along, and is what
@@ -172,3 +174,25 @@ const (
 	No    Answer = "no"
 	Maybe Answer = "maybe"
 )
+
+// PipelineNamed returns a pipeline of the application, and whether there is one. "" stands for [DefaultPipeline].
+func (s Spec) PipelineNamed(name string) (Pipeline, bool) {
+	if name == "" {
+		name = DefaultPipeline
+	}
+	if name == DefaultPipeline && len(s.Pipeline) > 0 {
+		return Pipeline{Stages: s.Pipeline}, true
+	}
+	p, ok := s.Pipelines[name]
+	return p, ok
+}
+
+// PipelineNames returns the names of the application's pipelines, sorted.
+func (s Spec) PipelineNames() []string {
+	names := slices.Collect(maps.Keys(s.Pipelines))
+	if _, both := s.Pipelines[DefaultPipeline]; len(s.Pipeline) > 0 && !both {
+		names = append(names, DefaultPipeline)
+	}
+	slices.Sort(names)
+	return names
+}

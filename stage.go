@@ -2,7 +2,6 @@ package slipway
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 )
@@ -85,7 +84,7 @@ type CheckStage struct {
 
 // ApproveStage waits for people. In YAML it is who, or an object.
 type ApproveStage struct {
-	By          []string `json:"by,omitempty"`          // names or groups of principals; default: everyone who is an approver there
+	By          Names    `json:"by,omitempty"`          // names or groups of principals; default: everyone who is an approver there
 	Needed      int      `json:"needed,omitempty"`      // so many must approve; default 1
 	Message     string   `json:"message,omitempty"`     // what is asked
 	Environment string   `json:"environment,omitempty"` // what it is about
@@ -285,21 +284,29 @@ func (s *DeployStage) UnmarshalJSON(b []byte) error {
 func (s *ApproveStage) UnmarshalJSON(b []byte) error {
 	var who string
 	if json.Unmarshal(b, &who) == nil && string(b) != "null" {
-		*s = ApproveStage{By: []string{who}}
+		*s = ApproveStage{By: Names{who}}
 		return nil
 	}
-	var by struct {
-		By json.RawMessage `json:"by"`
-	}
 	type plain ApproveStage
-	if json.Unmarshal(b, &by) == nil && json.Unmarshal(by.By, &who) == nil && string(by.By) != "null" { // "by: ops" for "by: [ops]"
-		var fields map[string]json.RawMessage
-		if err := json.Unmarshal(b, &fields); err == nil {
-			fields["by"] = json.RawMessage(fmt.Sprintf("[%s]", by.By))
-			b, _ = json.Marshal(fields) // raw messages that were read before
-		}
-	}
 	return strict(b, (*plain)(s), "who approves, or {by, needed, message, environment, expires}")
+}
+
+// Names are names. In YAML one alone may stand for a list of one.
+type Names []string
+
+// UnmarshalJSON accepts a name or a list of names.
+func (n *Names) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil && string(b) != "null" {
+		*n = Names{one}
+		return nil
+	}
+	var all []string
+	if err := strict(b, &all, "a name or a list of names"); err != nil {
+		return err
+	}
+	*n = all
+	return nil
 }
 
 // UnmarshalJSON accepts a duration or an object.

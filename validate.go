@@ -124,6 +124,7 @@ func (p *problems) spec(s Spec) {
 	if reflect.DeepEqual(s.Image.Service, Service{}) && len(s.Environments) > 0 {
 		p.add("image.service", "cannot deploy an image that runs nothing: write image.service.command, or leave environments out for an image that others build on")
 	}
+	p.pipelines(s)
 	if r := s.Retention; r != nil {
 		p.notNegative("retention.keep", float64(r.Keep))
 		p.notNegative("retention.days", float64(r.Days))

@@ -17,6 +17,10 @@ type choice struct {
 
 var choices = map[reflect.Type]choice{
 	reflect.TypeFor[slipway.Check]():             {"oneOf", []string{"http", "tcp", "command", "file", "package", "user", "log", "load_balancer", "promql", "webhook"}},
+	reflect.TypeFor[slipway.Stage]():             {"oneOf", texts(slipway.StageKinds)},
+	reflect.TypeFor[slipway.Step]():              {"oneOf", texts(slipway.StageKinds)},
+	reflect.TypeFor[slipway.WaitStage]():         {"oneOf", []string{"for", "until"}},
+	reflect.TypeFor[slipway.CheckStage]():        {"oneOf", []string{"http", "tcp", "command", "file", "package", "user", "log", "load_balancer", "promql", "webhook"}},
 	reflect.TypeFor[slipway.Metric]():            {"oneOf", []string{"query", "source"}},
 	reflect.TypeFor[slipway.PromQLCheck]():       {"anyOf", []string{"min", "max"}},
 	reflect.TypeFor[slipway.LoadBalancerCheck](): {"anyOf", []string{"max_errors", "max_latency"}},
@@ -32,7 +36,16 @@ const (
 
 // details adds to the schema of a type's field what its Go type does not say.
 var details = map[reflect.Type]map[string]object{
-	reflect.TypeFor[slipway.Spec]():              {"application": nameSchema(), "environments": {"propertyNames": nameSchema()}},
+	reflect.TypeFor[slipway.Spec]():              {"application": nameSchema(), "environments": {"propertyNames": nameSchema()}, "pipelines": {"propertyNames": nameSchema()}},
+	reflect.TypeFor[slipway.Stage]():             stageDetails,
+	reflect.TypeFor[slipway.Step]():              stageDetails,
+	reflect.TypeFor[slipway.Pipeline]():          {"parameters": {"propertyNames": object{"pattern": "^[a-z][a-z0-9_]{0,62}$"}}, "stages": {"type": "array", "minItems": 1, "maxItems": 100}},
+	reflect.TypeFor[slipway.Parameter]():         {"options": {"type": "array", "minItems": 1}},
+	reflect.TypeFor[slipway.RunStage]():          {"command": {"type": "array", "minItems": 1}},
+	reflect.TypeFor[slipway.ApproveStage]():      {"needed": between(0, 100)},
+	reflect.TypeFor[slipway.CheckStage]():        {"count": atLeast(0), "failures": atLeast(0)},
+	reflect.TypeFor[slipway.WebhookStage]():      {"url": urlSchema(), "headers": {"propertyNames": object{"pattern": tokenPattern}}},
+	reflect.TypeFor[slipway.AnalysisStage]():     analysisDetails,
 	reflect.TypeFor[slipway.Retention]():         {"keep": atLeast(0), "days": atLeast(0)},
 	reflect.TypeFor[slipway.ImageSpec]():         {"from": {"pattern": `^(scratch|debian:[a-z][a-z0-9.-]*|rootfs:.+\.(tar|tar\.gz|tgz)|oci:.+|image:[a-z][a-z0-9-]*(@.+)?)$`}},
 	reflect.TypeFor[slipway.CopyLayer]():         {"to": {"pattern": "^/"}, "owner": {"pattern": ownerPattern}, "mode": {"pattern": modePattern}},
@@ -75,6 +88,11 @@ var details = map[reflect.Type]map[string]object{
 	},
 	reflect.TypeFor[slipway.Dependency]():   {"application": nameSchema(), "environment": nameSchema(), "version": {"minLength": 1}, "image": {"minLength": 1}},
 	reflect.TypeFor[slipway.WebhookCheck](): {"url": urlSchema(), "headers": {"propertyNames": object{"pattern": tokenPattern}}},
+}
+
+var stageDetails = map[string]object{
+	"id": {"pattern": "^[a-z]([a-z0-9_-]{0,62}[a-z0-9])?$"}, "needs": {"type": "array", "uniqueItems": true}, "when": {"minLength": 1, "maxLength": slipway.MaxExpression},
+	"retries": between(0, 20),
 }
 
 var analysisDetails = map[string]object{

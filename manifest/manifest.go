@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/pipeline"
 )
 
 // maxBytes is the size of the largest slipway.yaml that is read.
@@ -70,7 +71,7 @@ func (m *Manifest) Locate(err error) error {
 	}
 	place, within, deeper := strings.Cut(e.Place, ": ")
 	inSpec := false
-	for _, top := range []string{"application", "image", "environments", "retention"} {
+	for _, top := range []string{"application", "image", "environments", "pipeline", "pipelines", "retention"} {
 		rest, ok := strings.CutPrefix(place, top)
 		inSpec = inSpec || ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 	}
@@ -109,6 +110,9 @@ func parse(name string, data []byte) (*Manifest, error) {
 		return nil, err
 	}
 	if err := m.Spec.Validate(); err != nil {
+		return nil, m.Locate(err)
+	}
+	if err := pipeline.Check(m.Spec); err != nil {
 		return nil, m.Locate(err)
 	}
 	return m, nil

@@ -96,6 +96,9 @@ func (r *reader) value(n *yaml.Node, t reflect.Type, place string) any {
 	if t.Kind() == reflect.Pointer {
 		return r.value(n, t.Elem(), place)
 	}
+	if items := lists[t]; items != nil && n.Kind == yaml.SequenceNode {
+		return r.list(n, items, place)
+	}
 	special := reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 	if special && (n.Kind != yaml.MappingNode || t.Kind() != reflect.Struct || len(fields(t)) == 0) {
 		return r.special(n, t)

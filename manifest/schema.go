@@ -22,6 +22,11 @@ func Schema() []byte {
 	top["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	top["$id"] = schemaID
 	top["title"] = "slipway.yaml"
+	defs := object{}
+	for t, name := range defined {
+		defs[name] = object{"oneOf": []object{{"enum": []slipway.StageKind{slipway.StageBake, slipway.StageTest, slipway.StageApprove}}, structSchema(t)}}
+	}
+	top["$defs"] = defs
 	b, err := json.MarshalIndent(top, "", "  ")
 	if err != nil {
 		panic("manifest: the schema is made of strings, lists and maps only: " + err.Error())
@@ -29,8 +34,25 @@ func Schema() []byte {
 	return append(b, '\n')
 }
 
+// defined are the types that are described once, by name.
+var defined = map[reflect.Type]string{reflect.TypeFor[slipway.Stage](): "stage", reflect.TypeFor[slipway.Step](): "step"}
+
 func schemaOf(t reflect.Type) object {
+	if name := defined[t]; name != "" {
+		return object{"$ref": "#/$defs/" + name}
+	}
 	switch t {
+	case reflect.TypeFor[slipway.Parameter](), reflect.TypeFor[slipway.DeployStage](), reflect.TypeFor[slipway.ApproveStage](), reflect.TypeFor[slipway.PipelineStage](),
+		reflect.TypeFor[slipway.PromoteStage](), reflect.TypeFor[slipway.RollbackStage]():
+		return object{"oneOf": []object{{"type": "string"}, structSchema(t)}}
+	case reflect.TypeFor[slipway.Names]():
+		return object{"oneOf": []object{{"type": "string"}, {"type": "array", "items": object{"type": "string"}}}}
+	case reflect.TypeFor[slipway.WaitStage]():
+		return object{"oneOf": []object{schemaOf(reflect.TypeFor[slipway.Duration]()), structSchema(t)}}
+	case reflect.TypeFor[slipway.OnFailure]():
+		return object{"oneOf": []object{
+			{"enum": slipway.FailureActions}, {"type": "array", "items": schemaOf(reflect.TypeFor[slipway.Step]())}, structSchema(t),
+		}}
 	case reflect.TypeFor[slipway.Duration]():
 		return object{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$|^0$`, "examples": []string{"10s", "1m30s"}}
 	case reflect.TypeFor[slipway.Size]():

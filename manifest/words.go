@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/slipway-sh/slipway"
@@ -9,27 +10,45 @@ import (
 
 // words lists what a type of text may be.
 var words = map[reflect.Type][]string{
-	reflect.TypeFor[slipway.Phase]():            texts(slipway.Phases),
-	reflect.TypeFor[slipway.NoDataPolicy]():     texts(slipway.NoDataPolicies),
-	reflect.TypeFor[slipway.FailurePolicy]():    texts(slipway.FailurePolicies),
-	reflect.TypeFor[slipway.ConflictPolicy]():   texts(slipway.ConflictPolicies),
-	reflect.TypeFor[slipway.MetricSource]():     texts(slipway.MetricSources),
-	reflect.TypeFor[slipway.MetricDirection]():  texts(slipway.MetricDirections),
-	reflect.TypeFor[slipway.LowTrafficPolicy](): texts(slipway.LowTrafficPolicies),
+	reflect.TypeFor[slipway.Phase]():             texts(slipway.Phases),
+	reflect.TypeFor[slipway.NoDataPolicy]():      texts(slipway.NoDataPolicies),
+	reflect.TypeFor[slipway.FailurePolicy]():     texts(slipway.FailurePolicies),
+	reflect.TypeFor[slipway.ConflictPolicy]():    texts(slipway.ConflictPolicies),
+	reflect.TypeFor[slipway.MetricSource]():      texts(slipway.MetricSources),
+	reflect.TypeFor[slipway.MetricDirection]():   texts(slipway.MetricDirections),
+	reflect.TypeFor[slipway.LowTrafficPolicy]():  texts(slipway.LowTrafficPolicies),
+	reflect.TypeFor[slipway.ConcurrencyPolicy](): texts(slipway.ConcurrencyPolicies),
+	reflect.TypeFor[slipway.FailureAction]():     texts(slipway.FailureActions),
 }
 
 // forms says how the types that decode themselves are written.
 var forms = map[reflect.Type]string{
-	reflect.TypeFor[slipway.Duration](): `a duration such as "10s" or "1m30s"`,
-	reflect.TypeFor[slipway.Size]():     "a number or {min, desired, max}",
-	reflect.TypeFor[slipway.Amount]():   `a number of machines such as 2, or a share such as "50%"`,
-	reflect.TypeFor[slipway.Sticky]():   "cookie, {cookie: NAME} or {header: NAME}",
-	reflect.TypeFor[slipway.Strategy](): "one of " + strings.Join(texts(slipway.Strategies), ", ") + ", or an object with that key",
+	reflect.TypeFor[slipway.Duration]():      `a duration such as "10s" or "1m30s"`,
+	reflect.TypeFor[slipway.Size]():          "a number or {min, desired, max}",
+	reflect.TypeFor[slipway.Amount]():        `a number of machines such as 2, or a share such as "50%"`,
+	reflect.TypeFor[slipway.Sticky]():        "cookie, {cookie: NAME} or {header: NAME}",
+	reflect.TypeFor[slipway.Stage]():         "bake, test, or an object with the key of a stage's kind",
+	reflect.TypeFor[slipway.Step]():          "bake, test, or an object with the key of a stage's kind",
+	reflect.TypeFor[slipway.OnFailure]():     "stop, continue, rollback, a list of stages, or {do, stages}",
+	reflect.TypeFor[slipway.Parameter]():     "its default as text, or {default, options, description}",
+	reflect.TypeFor[slipway.DeployStage]():   "an environment, or {environment: …}",
+	reflect.TypeFor[slipway.ApproveStage]():  "who approves, or {by, needed, message, environment, expires}",
+	reflect.TypeFor[slipway.Names]():         "a name or a list of names",
+	reflect.TypeFor[slipway.WaitStage]():     `a duration such as "10m", or {for: …} or {until: …}`,
+	reflect.TypeFor[slipway.PipelineStage](): "a pipeline's name, or {name, application, image, parameters}",
+	reflect.TypeFor[slipway.PromoteStage]():  "an environment, or {from: …, to: …}",
+	reflect.TypeFor[slipway.RollbackStage](): "an environment, or {environment: …}",
+	reflect.TypeFor[slipway.Strategy]():      "one of " + strings.Join(texts(slipway.Strategies), ", ") + ", or an object with that key",
+}
+
+// lists says of types that may be written as a list alone what it is a list of.
+var lists = map[reflect.Type]reflect.Type{
+	reflect.TypeFor[slipway.OnFailure](): reflect.TypeFor[[]slipway.Step](),
+	reflect.TypeFor[slipway.Names]():     reflect.TypeFor[[]string](),
 }
 
 // elsewhere says of keys that people try where they are right.
 var elsewhere = map[reflect.Type]map[string]string{
-	reflect.TypeFor[slipway.Spec]():    {"pipeline": later},
 	reflect.TypeFor[slipway.Service](): {"state": later},
 	reflect.TypeFor[slipway.Test](): {
 		"log": ofDeployments, "load_balancer": ofDeployments, "promql": ofDeployments, "webhook": ofDeployments,
@@ -57,6 +76,15 @@ var otherNames = map[string]string{
 
 // wanted says what to write where value stands, which is no t.
 func wanted(value string, t reflect.Type) string {
+	if t == reflect.TypeFor[slipway.Stage]() || t == reflect.TypeFor[slipway.Step]() {
+		if slices.Contains(slipway.StageKinds, slipway.StageKind(value)) {
+			return "it wants more than its name: write an object such as {" + value + ": …}"
+		}
+		return Suggestion(value, texts(slipway.StageKinds))
+	}
+	if t == reflect.TypeFor[slipway.OnFailure]() {
+		return Suggestion(value, texts(slipway.FailureActions)) + ", or a list of stages"
+	}
 	if t != reflect.TypeFor[slipway.Strategy]() {
 		return "want " + forms[t]
 	}

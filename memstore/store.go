@@ -31,6 +31,8 @@ type Store struct {
 	routes       map[slipway.Cluster]slipway.Route
 	numbers      map[slipway.Cluster]int // of the last server group
 	events       []slipway.Event
+	turns        []turn
+	stageLogs    map[[2]string]string // by execution and stage
 }
 
 var _ slipway.Store = (*Store)(nil)
@@ -51,6 +53,7 @@ func New() *Store {
 		samples:      map[string]map[sampleKey]slipway.Sample{},
 		routes:       map[slipway.Cluster]slipway.Route{},
 		numbers:      map[slipway.Cluster]int{},
+		stageLogs:    map[[2]string]string{},
 	}
 }
 

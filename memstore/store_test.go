@@ -22,6 +22,10 @@ func TestLists(t *testing.T) {
 	storetest.ExerciseLists(t, func(*testing.T) storetest.Listed { return memstore.New() })
 }
 
+func TestPipelineStore(t *testing.T) {
+	storetest.ExercisePipelines(t, func(*testing.T) storetest.PipelineStore { return memstore.New() })
+}
+
 // full is a deployment with something to change in every corner.
 func full() slipway.Deployment {
 	keep, worst := 2, 0.1

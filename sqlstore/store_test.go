@@ -52,6 +52,10 @@ func TestRequestKeys(t *testing.T) {
 	storetest.ExerciseRequestKeys(t, func(t *testing.T) slipway.RequestKeys { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
 }
 
+func TestPipelineStore(t *testing.T) {
+	storetest.ExercisePipelines(t, func(t *testing.T) storetest.PipelineStore { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
+}
+
 func TestReopen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "odd ?%# name.db")
 	s := open(t, path)

@@ -27,7 +27,7 @@ type pkg struct {
 var adapters = []string{"provider/local", "provider/sim", "memstore", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry", "promql"}
 
 // libraries do one thing to files, processes or answers, and know nothing of deployments.
-var libraries = []string{"analysis", "image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer", "attest", "sbom", "dpkg", "outbound"}
+var libraries = []string{"analysis", "image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer", "attest", "sbom", "dpkg", "pipeline", "outbound"}
 
 // rule forbids the packages below any of from to import the packages below any of to. Names of our own packages are relative;
 // "." is the root package alone.
@@ -88,8 +88,9 @@ var confined = map[string]struct {
 	"github.com/containerd/go-runc":          {[]string{"container"}, "runc is called in one place"},
 	"github.com/erofs/go-erofs":              {[]string{"image", "sbom"}, "layers are written in one place, and read where their files are looked into"},
 	"github.com/google/go-containerregistry": {[]string{"registry"}, "registries are spoken to in one place, which guards TLS and credentials"},
-	"go.temporal.io":                         {[]string{"engine", "deploy", "ship", "approve", "cmd/slipwayd"}, "what is durable is decided in workflows"},
+	"go.temporal.io":                         {[]string{"engine", "deploy", "ship", "approve", "execute", "cmd/slipwayd"}, "what is durable is decided in workflows"},
 	"github.com/hashicorp/hcl":               {[]string{"packer"}, "templates of Packer's are read in one place"},
+	"github.com/google/cel-go":               {[]string{"pipeline"}, "expressions are compiled and bounded in one place"},
 	"github.com/goss-org/goss":               {[]string{"probe"}, "goss runs inside machines, not beside them"},
 	"github.com/prometheus":                  {[]string{"promql"}, "Prometheus's own code has no stable API, and is needed to read PromQL alone"},
 	"github.com/spf13/cobra":                 {[]string{"cli", "cmd"}, "only the command line parses words"},
