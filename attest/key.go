@@ -39,6 +39,9 @@ func (k PublicKey) ID() string { return k.id }
 // PEM returns the key as `openssl pkey -pubin` reads it.
 func (k PublicKey) PEM() string { return k.pem }
 
+// Sign returns the key's signature of a message. What is signed says what it is, so that no signature can be taken for one of something else.
+func (k *Key) Sign(message []byte) []byte { return ed25519.Sign(k.private, message) }
+
 const (
 	privateBlock = "PRIVATE KEY"
 	publicBlock  = "PUBLIC KEY"

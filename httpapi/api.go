@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/audit"
 )
 
 // Config is what the API serves.
@@ -33,6 +34,8 @@ type Config struct {
 	Keys       slipway.RequestKeys // nil: the Store, if it can
 	Log        *slog.Logger        // hears of internal errors, which callers are not shown
 	Version    string              // of slipwayd
+	Audit      slipway.AuditLog    // nil: the Store, if it can; without one nothing can be changed
+	Checkpoint audit.Signer        // signs checkpoints of the audit log
 }
 
 // New returns the API's handler. It trusts whoever can connect, so it belongs on a unix socket or on the loopback; there it
@@ -49,15 +52,18 @@ func New(cfg Config) http.Handler {
 	if a.Keys == nil {
 		a.Keys, _ = cfg.Store.(slipway.RequestKeys)
 	}
+	if a.Audit == nil {
+		a.Audit, _ = cfg.Store.(slipway.AuditLog)
+	}
 	a.clusters = clusters{store: cfg.Store, provider: cfg.Provider, pools: cfg.Pools, log: a.Log}
-	a.mux = http.NewServeMux()
+	a.mux, a.views = http.NewServeMux(), viewable(a.routes())
 	h := humago.New(a.mux, a.description())
 	for _, r := range a.routes() {
 		op := r.operation(h.OpenAPI().Components.Schemas)
 		op.Middlewares = r.middlewares(a)
 		r.register(a, h, op)
 	}
-	return guard(unknown(a.mux))
+	return a.audited(a.mux, guard(unknown(a.mux)))
 }
 
 type api struct {
@@ -65,6 +71,7 @@ type api struct {
 	clusters clusters
 	mux      *http.ServeMux
 	changes  locks
+	views    map[string]bool // paths of routes that show one thing
 }
 
 // access is the least role with which a route may be used.
@@ -98,7 +105,7 @@ func (a *api) routes() []route {
 		{"POST", "/v1/blobs/missing", view, "missingBlobs", "Which blobs must be uploaded?", "Returns those of the given digests that are not stored yet.", post(a.missingBlobs).withContext()},
 		{"PUT", "/v1/blobs/{digest}", deploy, "putBlob", "Upload a blob", "Stores the request's body under its digest. A body with another digest is refused, and nothing is kept of it. Uploading again changes nothing.", upload(a.putBlob)},
 
-		{"POST", "/v1/secrets", deploy, "putSecrets", "Hand over secrets for a bake", "Keeps values in slipwayd's memory, never on a disk, until the bake that uses them is over or an hour has passed without use. A script sees them as files in /run/secrets.", post(a.putSecrets).withContext()},
+		{"POST", "/v1/secrets", deploy, "putSecrets", "Hand over secrets for a bake", "Keeps values in slipwayd's memory, never on a disk, until the bake that uses them is over or an hour has passed without use. A script sees them as files in /run/secrets.", change(a.putSecrets).withContext().unkeyed()},
 
 		{"POST", "/v1/bakes", deploy, "bake", "Bake an image", "Starts a bake and the tests of its image, and returns at once. A bake with the same inputs that is under way is joined. The files of the context must have been uploaded as blobs.", accept(a.bake).withContext()},
 		{"POST", "/v1/bakes/plan", view, "planBake", "Say what a bake would do", "Layer by layer: in the cache, or to be built, and why. Builds nothing and pulls nothing. The files of the context must have been uploaded.", post(a.planBake).withContext()},
@@ -171,6 +178,10 @@ func (a *api) routes() []route {
 		{"GET", "/v1/groups", view, "listGroups", "List server groups as they are now", "By name.", get(a.listGroups)},
 		{"GET", "/v1/groups/{name}", view, "getGroup", "Show a server group as it is now", "Its ETag is of what it was made from and its size, not of its machines, which come and go.", get(a.getGroup)},
 		{"DELETE", "/v1/groups/{name}", operate, "destroyGroup", "Destroy a server group", "Stops its machines gracefully and removes it. Refused, unless forced with a reason, if it serves.", discard(a.destroyGroup).of("/v1/groups/{name}")},
+
+		{"GET", "/v1/audit", operate, "listAudit", "Who did what?", "The audit log, newest first: everything that was asked for and could change something, what came of it or why it was refused, and what slipwayd decided by itself.", get(a.listAudit)},
+		{"GET", "/v1/audit/export", operate, "exportAudit", "Read the whole audit log", "Oldest first, one entry a line, exactly as it was hashed, so that it can be verified.", export(a.exportAudit)},
+		{"GET", "/v1/audit/checkpoint", operate, "auditCheckpoint", "Fix where the audit log is", "Its last entry's number and hash, signed with the key that images are signed with, in a DSSE envelope. Whoever keeps it notices when the log is cut off or written anew.", get(a.auditCheckpoint)},
 
 		{"GET", "/v1/events", view, "events", "Read events, or follow them", "Oldest first. With \"Accept: text/event-stream\" what has happened is followed by what happens, without gaps; Last-Event-ID or after says where to resume.", follow[slipway.Event](a.events)},
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/redact"
 )
 
 // Problem is the body of every answer that is not a success: RFC 9457, with Slipway's code and place.
@@ -52,7 +53,7 @@ func problems(_ huma.Context, _ string, v any) (any, error) {
 		p.Code = slipway.Internal
 	}
 	for _, d := range model.Errors {
-		p.Errors = append(p.Errors, slipway.Error{Code: p.Code, Message: d.Message, Place: placeOf(d.Location)})
+		p.Errors = append(p.Errors, slipway.Error{Code: p.Code, Message: redact.Text(d.Message), Place: placeOf(d.Location)})
 	}
 	if len(p.Errors) > 0 {
 		p.Detail, p.Place = p.Errors[0].Message, p.Errors[0].Place
@@ -88,6 +89,9 @@ func (a *api) fail(operation string, err error) *Problem {
 		p.Status, p.Title = http.StatusBadRequest, http.StatusText(http.StatusBadRequest)
 	}
 	if len(all) > 1 {
+		for i := range all {
+			all[i].Message = redact.Text(all[i].Message)
+		}
 		p.Errors = all
 	}
 	if all[0].Code == slipway.Corrupt {
@@ -112,7 +116,7 @@ func known(err error) []slipway.Error {
 }
 
 func newProblem(status int, code slipway.Code, detail string) *Problem {
-	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: redact.Text(detail), Code: code}
 }
 
 // at returns p with the place.

@@ -74,10 +74,16 @@ func (a *api) exchange(
 		lines := &transferWriter{out: newFlow(c, transferLines)}
 		last, err := do(lines.tell)
 		if ctx.Err() != nil {
+			if t := attemptOf(ctx); t != nil {
+				t.failure = newProblem(http.StatusOK, slipway.ClosedByAbort, "the client went away")
+			}
 			return // nobody reads it
 		}
 		if err != nil {
 			last = slipway.Transfer{Error: a.failure(operation, err)}
+			if t := attemptOf(ctx); t != nil {
+				t.failure = newProblem(http.StatusOK, last.Error.Code, last.Error.Message)
+			}
 		}
 		lines.end(last)
 	}}, nil

@@ -6,8 +6,6 @@ import (
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"github.com/slipway-sh/slipway"
 )
 
 // maxBody bounds a JSON body; maxContext one that lists the files of a build context, which are tens of thousands in a big application.
@@ -27,6 +25,7 @@ type handler struct {
 	large    bool         // the body lists files
 	keyed    bool         // a POST with an Idempotency-Key is carried out once
 	tag      bool         // the answer has an entity tag
+	question bool         // it changes nothing, whatever its method is
 	shows    string       // the path of the GET whose tag If-Match speaks of, as in the table
 }
 
@@ -57,7 +56,9 @@ func get[I, O any](f function[I, O]) handler {
 }
 
 // post answers 200 to a question that does not fit into a query.
-func post[I, O any](f function[I, O]) handler { return form(f, handler{status: http.StatusOK}) }
+func post[I, O any](f function[I, O]) handler {
+	return form(f, handler{status: http.StatusOK, question: true})
+}
 
 // accept answers 202: the work is durably accepted, and goes on.
 func accept[I, O any](f function[I, O]) handler {
@@ -97,14 +98,7 @@ func follow[T, I any](f function[I, huma.StreamResponse]) handler {
 func form[I, O any](f function[I, O], h handler) handler {
 	h.register = func(a *api, to huma.API, op huma.Operation) {
 		huma.Register(to, op, func(ctx context.Context, in *I) (*O, error) {
-			out, err := f(ctx, in)
-			if err == nil {
-				return out, nil
-			}
-			if ctx.Err() != nil { // nobody reads this; it is no failure of ours
-				return nil, newProblem(http.StatusServiceUnavailable, slipway.Unavailable, "cannot finish: the request was given up")
-			}
-			return nil, a.fail(op.OperationID, err)
+			return recorded(ctx, a, op.OperationID, in, f)
 		})
 	}
 	return h

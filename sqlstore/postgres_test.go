@@ -23,6 +23,10 @@ func TestPostgres(t *testing.T) {
 	storetest.Exercise(t, func(t *testing.T) slipway.Store { return open(t, server.DatabaseForTest(t)) })
 	storetest.ExerciseLists(t, func(t *testing.T) storetest.Listed { return open(t, server.DatabaseForTest(t)) })
 	storetest.ExerciseRequestKeys(t, func(t *testing.T) slipway.RequestKeys { return open(t, server.DatabaseForTest(t)) })
+	var address string
+	storetest.Audit(t,
+		func(t *testing.T) slipway.AuditLog { address = server.DatabaseForTest(t); return open(t, address) },
+		func(t *testing.T) slipway.AuditLog { return open(t, address) })
 
 	t.Run("two stores on one database are one", func(t *testing.T) { twoStores(t, server.DatabaseForTest(t)) })
 	t.Run("twenty open a new database at once", func(t *testing.T) { openedAtOnce(t, server.DatabaseForTest(t)) })

@@ -17,6 +17,7 @@ type Store struct {
 	backend backend
 	read    *bun.DB
 	write   *writer
+	audit   auditQueue
 }
 
 var _ slipway.Store = (*Store)(nil)

@@ -229,7 +229,7 @@ func run(ctx context.Context, o options) (err error) {
 	api := httpapi.New(httpapi.Config{
 		Guard: guard, Approvals: approvals,
 		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
-		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Log: o.log, Version: o.version,
+		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Audit: store, Checkpoint: keys.Signing(), Log: o.log, Version: o.version,
 	})
 	return serve(ctx, o, api, listeners, started)
 }

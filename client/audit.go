@@ -1,0 +1,47 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// Audit returns entries of the audit log, newest first.
+func (c *Client) Audit(ctx context.Context, filter slipway.AuditFilter, limit int) ([]slipway.AuditEntry, error) {
+	q := query("application", filter.Application, "environment", filter.Environment, "by", filter.By, "action", filter.Action,
+		"object", filter.Object, "failed", filter.Failed, "uploads", filter.Uploads, "before", filter.Before, "limit", limit)
+	for name, t := range map[string]time.Time{"since": filter.Since, "until": filter.Until} {
+		if !t.IsZero() {
+			q.Set(name, t.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return list[slipway.AuditEntry](ctx, c, "/v1/audit", q)
+}
+
+// ExportAudit returns the audit log after an entry, oldest first, one entry a line, exactly as it was hashed. The caller closes it.
+func (c *Client) ExportAudit(ctx context.Context, after int64) (io.ReadCloser, error) {
+	q := url.Values{}
+	if after > 0 {
+		q.Set("after", strconv.FormatInt(after, 10))
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/v1/audit/export?"+q.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.do(req)
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}
+
+// AuditCheckpoint returns where the audit log is, signed: a DSSE envelope in JSON.
+func (c *Client) AuditCheckpoint(ctx context.Context) (json.RawMessage, error) {
+	return call[json.RawMessage](ctx, c, http.MethodGet, "/v1/audit/checkpoint", nil)
+}
