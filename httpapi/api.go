@@ -30,6 +30,8 @@ type Config struct {
 	Guard      Guard
 	Sandboxes  Sandboxes
 	Pools      Pools
+	Records    slipway.Records // nil: the Store
+	Accounts   slipway.Accounts
 	Lists      slipway.Lists       // nil: the Store
 	Keys       slipway.RequestKeys // nil: the Store, if it can
 	Log        *slog.Logger        // hears of internal errors, which callers are not shown
@@ -48,6 +50,9 @@ func New(cfg Config) http.Handler {
 	}
 	if a.Lists == nil {
 		a.Lists, _ = cfg.Store.(slipway.Lists)
+	}
+	if a.Records == nil {
+		a.Records, _ = cfg.Store.(slipway.Records)
 	}
 	if a.Keys == nil {
 		a.Keys, _ = cfg.Store.(slipway.RequestKeys)
@@ -72,6 +77,7 @@ type api struct {
 	mux      *http.ServeMux
 	changes  locks
 	views    map[string]bool // paths of routes that show one thing
+	states   batches[snapshot]
 }
 
 // access is the least role with which a route may be used.
@@ -168,6 +174,15 @@ func (a *api) routes() []route {
 		{"POST", "/v1/images/{application}/{ref}/shell", deploy, "imageShell", "Look into a machine of an image", "Makes a machine, whose service is started as in production unless it says no_service, runs a shell or another program in it, and connects the caller with that: the connection is upgraded. The machine stays when its service ends, and is removed when the program has ended or the connection breaks. The image's tests may have failed; it must not be revoked.", shell(a.imageShell)},
 		{"POST", "/v1/bakes/{id}/shell", deploy, "bakeShell", "Look into the sandbox of a failed bake", "Connects the caller with a shell in the sandbox that a bake with keep_on_failure has kept: the connection is upgraded.", shell(a.bakeShell)},
 		{"POST", "/v1/rebuilds", deploy, "rebuildImage", "Build an image again, and compare", "Starts a bake from the image's recorded inputs, without cache and with the very same packages. The bake fails, and names the files that differ, unless every layer comes out the same. It registers nothing.", accept(a.rebuild)},
+
+		{"GET", "/v1/environments", view, "listEnvironments", "List environments", "By name: those that an application's newest slipway.yaml has, or to which something was deployed.", get(a.listEnvironments)},
+		{"GET", "/v1/environments/{environment}", view, "getEnvironment", "Show an environment", "Its applications, and what their newest slipway.yaml say of it.", get(a.getEnvironment)},
+		{"GET", "/v1/environments/{environment}/state", view, "getEnvironmentState", "Show all of an environment as it is now", "What runs where, how it is, what is not as it was decided, who put it there and since when, and what comes next.", whole[slipway.EnvironmentState](a.environmentState)},
+		{"GET", "/v1/clusters/{application}/{environment}/state", view, "getClusterState", "Show at a glance how a cluster is now", "As in its environment's state.", get(a.clusterState)},
+		{"GET", "/v1/accounts", view, "listAccounts", "List accounts", "Where machines run, what there is of room and what is left of it.", get(a.listAccounts)},
+		{"GET", "/v1/accounts/{account}", view, "getAccount", "Show an account", "", get(a.getAccount)},
+		{"GET", "/v1/load-balancers", view, "listLoadBalancers", "List load balancers as they are now", "By name: their listeners, what they should send where, and what they do, with their counters.", get(a.listLoadBalancers)},
+		{"GET", "/v1/load-balancers/{name}", view, "getLoadBalancer", "Show a load balancer as it is now", "", get(a.getLoadBalancer)},
 
 		{"GET", "/v1/clusters", view, "listClusters", "List clusters as they are now", "", get(a.listClusters)},
 		{"GET", "/v1/clusters/{application}/{environment}", view, "getCluster", "Show a cluster as it is now", "Its server groups and their instances, what the load balancer does, and the last deployment.", get(a.getCluster)},

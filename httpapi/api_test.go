@@ -84,6 +84,15 @@ type provider struct {
 
 func (p *provider) ServerGroups(context.Context) ([]slipway.ServerGroup, error) { return p.groups, nil }
 
+func (p *provider) ServerGroup(_ context.Context, name string) (slipway.ServerGroup, error) {
+	for _, g := range p.groups {
+		if g.Name == name {
+			return g, nil
+		}
+	}
+	return slipway.ServerGroup{}, slipway.Errorf(slipway.NotFound, "cannot find server group %q", name)
+}
+
 func (p *provider) Instances(context.Context) (all []slipway.Instance, _ error) {
 	for _, g := range p.groups {
 		all = append(all, g.Instances...)
@@ -135,7 +144,7 @@ func serve(t testing.TB, with ...func(*Config)) *server {
 	t.Cleanup(bus.Close)
 	s := &server{log: &bytes.Buffer{}}
 	s.Config = Config{
-		Store: store, Bus: bus, Blobs: &blobs{stored: map[slipway.Digest][]byte{}}, Operator: &operator{}, Provider: &provider{}, Pools: pools{},
+		Store: store, Bus: bus, Blobs: &blobs{stored: map[slipway.Digest][]byte{}}, Operator: &operator{}, Provider: &provider{}, Pools: pools{}, Accounts: accounts{},
 		Log: slog.New(slog.NewTextHandler(s.log, nil)), Version: "1.2.3",
 	}
 	for _, change := range with {

@@ -105,7 +105,10 @@ func (c clusters) assemble(ctx context.Context, cluster slipway.Cluster, groups 
 	}
 
 	wanted := queueable
-	if s.Serving = routed(s.Route); s.Serving == "" {
+	if s.Route != nil {
+		s.Serving = s.Route.Serving()
+	}
+	if s.Serving == "" {
 		wanted = recent
 	}
 	deployments, err := c.store.Deployments(ctx, cluster, wanted)
@@ -159,20 +162,6 @@ func lineUp(deployments []slipway.Deployment) (*slipway.Deployment, []string) {
 		current = &queue[0]
 	}
 	return current, ids
-}
-
-// routed returns the group that the route sends most traffic to, "" if there is none.
-func routed(route *slipway.Route) string {
-	name, most := "", -1
-	if route == nil {
-		return name
-	}
-	for _, g := range route.Groups {
-		if weight := cmp.Or(g.Weight, 100); g.Mode == slipway.Active && weight > most {
-			name, most = g.Group, weight
-		}
-	}
-	return name
 }
 
 // settled returns the target of the last deployment that succeeded, if it still is there: what serves a cluster without traffic.

@@ -26,6 +26,7 @@ type handler struct {
 	keyed    bool         // a POST with an Idempotency-Key is carried out once
 	tag      bool         // the answer has an entity tag
 	question bool         // it changes nothing, whatever its method is
+	tells    bool         // as tag, but the handler sees to it itself
 	shows    string       // the path of the GET whose tag If-Match speaks of, as in the table
 }
 
@@ -149,7 +150,7 @@ func (r route) headers() []*huma.Param {
 		all = append(all, &huma.Param{Name: keyHeader, In: "header", Schema: text, Example: "6f1c1d3e-8a53-4c7b-9a5e-0d5a3c1f7b2a",
 			Description: "Makes it safe to send the request again: within 24 hours the same key and request get the first answer."})
 	}
-	if r.tag {
+	if r.tag || r.tells {
 		all = append(all, &huma.Param{Name: "If-None-Match", In: "header", Schema: text, Description: "An ETag that was answered before: 304 if it still is what the answer would have."})
 	}
 	if r.shows != "" {

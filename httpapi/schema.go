@@ -41,6 +41,8 @@ func register(r huma.Registry) {
 	alias[slipway.MetricDirection, metricDirectionSchema](r)
 	alias[slipway.LowTrafficPolicy, lowTrafficPolicySchema](r)
 	alias[slipway.ApprovalState, approvalStateSchema](r)
+	alias[slipway.Condition, conditionSchema](r)
+	alias[slipway.DriftKind, driftKindSchema](r)
 	alias[huma.ErrorModel, Problem](r) // what huma describes every error as
 }
 
@@ -78,6 +80,8 @@ type (
 	metricSourceSchema     struct{}
 	metricDirectionSchema  struct{}
 	lowTrafficPolicySchema struct{}
+	conditionSchema        struct{}
+	driftKindSchema        struct{}
 	approvalStateSchema    struct{}
 )
 
@@ -221,6 +225,10 @@ func (lowTrafficPolicySchema) Schema(huma.Registry) *huma.Schema {
 func (approvalStateSchema) Schema(huma.Registry) *huma.Schema {
 	return enum(slipway.ApprovalPending, slipway.ApprovalGranted, slipway.ApprovalRejected, slipway.ApprovalExpired, slipway.ApprovalCanceled)
 }
+
+func (conditionSchema) Schema(huma.Registry) *huma.Schema { return enum(slipway.Conditions...) }
+
+func (driftKindSchema) Schema(huma.Registry) *huma.Schema { return enum(slipway.DriftKinds...) }
 
 func enum[T ~string](values ...T) *huma.Schema {
 	s := &huma.Schema{Type: huma.TypeString}

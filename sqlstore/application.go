@@ -20,7 +20,13 @@ func (s *Store) PutApplication(ctx context.Context, spec slipway.Spec) error {
 	if err != nil {
 		return err
 	}
-	return s.put(ctx, "an application", &applicationRow{Name: spec.Application, doc: d}, "name")
+	err = s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		if err := putPolicies(ctx, tx, spec); err != nil {
+			return err
+		}
+		return upsert(ctx, tx, &applicationRow{Name: spec.Application, doc: d}, "name")
+	})
+	return s.explain("store an application", err)
 }
 
 // Application implements [slipway.Store].

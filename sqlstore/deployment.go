@@ -22,6 +22,7 @@ type deploymentRow struct {
 	Execution     string `bun:"execution"`
 	By            string `bun:"asked_by"`
 	Target        string `bun:"target"`
+	Brief         string `bun:"brief"`
 	doc
 }
 
@@ -90,10 +91,14 @@ func newDeploymentRow(d slipway.Deployment) (*deploymentRow, error) {
 	if err != nil {
 		return nil, err
 	}
+	brief, err := encode(slipway.PlacementOf(d))
+	if err != nil {
+		return nil, err
+	}
 	return &deploymentRow{
 		ID: d.ID, Application: d.Cluster.Application, Environment: d.Cluster.Environment,
 		Image: string(d.Image), Started: d.Started.UnixNano(),
-		State: string(d.State), Kind: string(d.Kind), Execution: d.Execution, By: d.By, Target: d.Target, doc: doc,
+		State: string(d.State), Kind: string(d.Kind), Execution: d.Execution, By: d.By, Target: d.Target, Brief: brief.Doc, doc: doc,
 	}, nil
 }
 

@@ -19,6 +19,7 @@ type imageRow struct {
 	Version       string `bun:"version"`
 	State         string `bun:"state"`
 	Created       int64  `bun:"created"`
+	Brief         string `bun:"brief"`
 	doc
 }
 
@@ -193,9 +194,13 @@ func putImage(ctx context.Context, db bun.IDB, image slipway.Image) error {
 	if err != nil {
 		return err
 	}
+	brief, err := encode(slipway.RunningImageOf(image))
+	if err != nil {
+		return err
+	}
 	return upsert(ctx, db, &imageRow{
 		Digest: string(image.Digest), Application: image.Application, Version: image.Version,
-		State: string(image.State), Created: image.Created.UnixNano(), doc: d,
+		State: string(image.State), Created: image.Created.UnixNano(), Brief: brief.Doc, doc: d,
 	}, "digest")
 }
 

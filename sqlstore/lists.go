@@ -88,7 +88,32 @@ func (s *Store) fill(ctx context.Context) error {
 	if err := fill(ctx, s, "releases", func(r slipway.Release) (any, error) { return newReleaseRow(r) }); err != nil {
 		return err
 	}
-	return fill(ctx, s, "deployments", func(d slipway.Deployment) (any, error) { return newDeploymentRow(d) })
+	if err := fill(ctx, s, "deployments", func(d slipway.Deployment) (any, error) { return newDeploymentRow(d) }); err != nil {
+		return err
+	}
+	images, err := list[imageRow, slipway.Image](ctx, s, s.read, "the images", func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("brief = ''") })
+	if err != nil {
+		return err
+	}
+	for _, i := range images {
+		if err := s.explain("bring the images up to date", s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error { return putImage(ctx, tx, i) })); err != nil {
+			return err
+		}
+	}
+	specs, err := list[applicationRow, slipway.Spec](ctx, s, s.read, "the applications", func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("name NOT IN (SELECT application FROM environments)")
+	})
+	if err != nil {
+		return err
+	}
+	for _, spec := range specs {
+		if len(spec.Environments) > 0 {
+			if err := s.PutApplication(ctx, spec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func fill[T any](ctx context.Context, s *Store, table string, row func(T) (any, error)) error {

@@ -22,6 +22,7 @@ func TestPostgres(t *testing.T) {
 	server := pgtest.ForTest(t)
 	storetest.Exercise(t, func(t *testing.T) slipway.Store { return open(t, server.DatabaseForTest(t)) })
 	storetest.ExerciseLists(t, func(t *testing.T) storetest.Listed { return open(t, server.DatabaseForTest(t)) })
+	storetest.ExerciseRecords(t, func(t *testing.T) storetest.Recorded { return open(t, server.DatabaseForTest(t)) })
 	storetest.ExerciseRequestKeys(t, func(t *testing.T) slipway.RequestKeys { return open(t, server.DatabaseForTest(t)) })
 	var address string
 	storetest.Audit(t,

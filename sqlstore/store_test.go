@@ -48,6 +48,10 @@ func TestLists(t *testing.T) {
 	storetest.ExerciseLists(t, func(t *testing.T) storetest.Listed { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
 }
 
+func TestRecords(t *testing.T) {
+	storetest.ExerciseRecords(t, func(t *testing.T) storetest.Recorded { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
+}
+
 func TestRequestKeys(t *testing.T) {
 	storetest.ExerciseRequestKeys(t, func(t *testing.T) slipway.RequestKeys { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
 }

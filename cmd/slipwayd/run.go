@@ -227,7 +227,7 @@ func run(ctx context.Context, o options) (err error) {
 	})
 	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log}
 	api := httpapi.New(httpapi.Config{
-		Guard: guard, Approvals: approvals,
+		Guard: guard, Approvals: approvals, Accounts: machines,
 		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Audit: store, Checkpoint: keys.Signing(), Log: o.log, Version: o.version,
 	})

@@ -8,6 +8,20 @@ ALTER TABLE deployments ADD COLUMN kind TEXT NOT NULL DEFAULT '';
 ALTER TABLE deployments ADD COLUMN execution TEXT NOT NULL DEFAULT '';
 ALTER TABLE deployments ADD COLUMN asked_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE deployments ADD COLUMN target TEXT NOT NULL DEFAULT '';
+
+-- What an environment's state has of a deployment and of an image: a few of the document's fields, read by the hundred.
+ALTER TABLE deployments ADD COLUMN brief TEXT NOT NULL DEFAULT '';
+ALTER TABLE images ADD COLUMN brief TEXT NOT NULL DEFAULT '';
+
+-- What each application's newest slipway.yaml says of its environments.
+CREATE TABLE environments (
+    application TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    doc         TEXT NOT NULL,
+    PRIMARY KEY (application, environment)
+);
+CREATE INDEX environments_environment ON environments (environment, application);
+
 CREATE INDEX bakes_state ON bakes (state, started);
 CREATE INDEX executions_state ON executions (state, started);
 CREATE INDEX releases_state ON releases (state, started);
@@ -40,6 +54,9 @@ DROP INDEX deployments_state;
 DROP INDEX releases_state;
 DROP INDEX executions_state;
 DROP INDEX bakes_state;
+DROP TABLE environments;
+ALTER TABLE images DROP COLUMN brief;
+ALTER TABLE deployments DROP COLUMN brief;
 ALTER TABLE deployments DROP COLUMN target;
 ALTER TABLE deployments DROP COLUMN asked_by;
 ALTER TABLE deployments DROP COLUMN execution;

@@ -1,0 +1,217 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/uptrace/bun"
+
+	"github.com/slipway-sh/slipway"
+)
+
+var _ slipway.Records = (*Store)(nil)
+
+// open are the states of deployments that are not over.
+var openStates = []slipway.DeploymentState{slipway.DeploymentQueued, slipway.DeploymentRunning, slipway.DeploymentHeld, slipway.DeploymentUndoing}
+
+// policyRow is what an application's newest slipway.yaml says of an environment.
+type policyRow struct {
+	bun.BaseModel `bun:"table:environments"`
+	Application   string `bun:"application,pk"`
+	Environment   string `bun:"environment,pk"`
+	doc
+}
+
+// atOnce is how many values are asked for in one query.
+const atOnce = 1000
+
+// EnvironmentRecords implements [slipway.Records].
+func (s *Store) EnvironmentRecords(ctx context.Context, cluster slipway.Cluster, groups []string, images []slipway.Digest) (slipway.EnvironmentRecords, error) {
+	r := slipway.EnvironmentRecords{
+		Policies: map[string]slipway.Environment{}, Known: map[string]bool{}, Routes: map[string]slipway.Route{}, Last: map[string]slipway.Placement{},
+		Placed: map[string]slipway.Placement{}, Images: map[slipway.Digest]slipway.RunningImage{},
+	}
+	of := func(q *bun.SelectQuery) *bun.SelectQuery {
+		return is(is(q, "environment", cluster.Environment), "application", cluster.Application)
+	}
+	for _, read := range []func() error{
+		func() error { return s.policies(ctx, of, cluster.Application, r) },
+		func() error { return s.routesOf(ctx, of, r) },
+		func() error { return s.lastOf(ctx, cluster, r) },
+		func() (err error) {
+			r.Open, err = list[deploymentRow, slipway.Deployment](ctx, s, s.read, "the deployments", func(q *bun.SelectQuery) *bun.SelectQuery {
+				return oneOf(of(q), "state", openStates).Order("started", "id")
+			})
+			return err
+		},
+		func() error { return s.placed(ctx, groups, r) },
+		func() error { return s.running(ctx, images, r) },
+	} {
+		if err := read(); err != nil {
+			return slipway.EnvironmentRecords{}, s.explain("read the environment", err)
+		}
+	}
+	return r, nil
+}
+
+// EnvironmentNames implements [slipway.Records].
+func (s *Store) EnvironmentNames(ctx context.Context) ([]slipway.EnvironmentInfo, error) {
+	var policies []policyRow
+	if err := s.read.NewSelect().Model(&policies).Scan(ctx); err != nil {
+		return nil, s.explain("read the environments", err)
+	}
+	var used []struct{ Application, Environment string }
+	if err := s.read.NewRaw(`SELECT application, environment FROM clusters UNION SELECT application, environment FROM routes`).Scan(ctx, &used); err != nil {
+		return nil, s.explain("read the environments", err)
+	}
+	members := map[string]map[string]*slipway.Environment{}
+	add := func(environment, application string, policy *slipway.Environment) {
+		if members[environment] == nil {
+			members[environment] = map[string]*slipway.Environment{}
+		}
+		if policy != nil || members[environment][application] == nil {
+			members[environment][application] = policy
+		}
+	}
+	for _, p := range policies {
+		policy := &slipway.Environment{}
+		if err := decode(p, "an environment", policy); err != nil {
+			return nil, err
+		}
+		add(p.Environment, p.Application, policy)
+	}
+	for _, c := range used {
+		add(c.Environment, c.Application, nil)
+	}
+	all := []slipway.EnvironmentInfo{}
+	for name, applications := range members {
+		info := slipway.EnvironmentInfo{Name: name, Accounts: []string{}}
+		for application, policy := range applications {
+			info.Applications = append(info.Applications, slipway.EnvironmentMember{Application: application, Policy: policy})
+			if policy != nil {
+				info.Accounts = append(info.Accounts, cmp.Or(policy.Account, slipway.DefaultAccount))
+			}
+		}
+		slices.SortFunc(info.Applications, func(a, b slipway.EnvironmentMember) int { return cmp.Compare(a.Application, b.Application) })
+		slices.Sort(info.Accounts)
+		info.Accounts = slices.Compact(info.Accounts)
+		all = append(all, info)
+	}
+	slices.SortFunc(all, func(a, b slipway.EnvironmentInfo) int { return cmp.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+type narrowing func(*bun.SelectQuery) *bun.SelectQuery
+
+func (s *Store) policies(ctx context.Context, of narrowing, application string, r slipway.EnvironmentRecords) error {
+	var rows []policyRow
+	if err := s.read.NewSelect().Model(&rows).Apply(of).Scan(ctx); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		var policy slipway.Environment
+		if err := decode(row, "an environment", &policy); err != nil {
+			return err
+		}
+		r.Policies[row.Application] = policy
+	}
+	var known []string
+	if err := is(s.read.NewSelect().Table("applications").Column("name"), "name", application).Scan(ctx, &known); err != nil {
+		return err
+	}
+	for _, name := range known {
+		r.Known[name] = true
+	}
+	return nil
+}
+
+func (s *Store) routesOf(ctx context.Context, of narrowing, r slipway.EnvironmentRecords) error {
+	routes, err := list[routeRow, slipway.Route](ctx, s, s.read, "the routes", of)
+	for _, route := range routes {
+		r.Routes[route.Cluster.Application] = route
+	}
+	return err
+}
+
+// lastOf reads the last deployment that is over of each cluster: one look into an index for each.
+func (s *Store) lastOf(ctx context.Context, cluster slipway.Cluster, r slipway.EnvironmentRecords) error {
+	last := s.read.NewSelect().Table("deployments").Column("brief").
+		Where("deployments.application = clusters.application AND deployments.environment = clusters.environment").
+		Where("deployments.state NOT IN (?)", bun.In(openStates)).
+		OrderExpr("deployments.started DESC, deployments.id DESC").Limit(1)
+	var rows []struct{ Application, Brief string }
+	q := s.read.NewSelect().Table("clusters").Column("application").ColumnExpr("coalesce((?), '') AS brief", last)
+	if err := is(is(q, "environment", cluster.Environment), "application", cluster.Application).Scan(ctx, &rows); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		var p slipway.Placement
+		if row.Brief == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(row.Brief), &p); err != nil {
+			return err
+		}
+		r.Last[row.Application] = p
+	}
+	return nil
+}
+
+// placed reads the last deployment that led to each of the groups and succeeded.
+func (s *Store) placed(ctx context.Context, groups []string, r slipway.EnvironmentRecords) error {
+	for some := range slices.Chunk(groups, atOnce) {
+		var rows []struct{ Target, Brief string }
+		err := s.read.NewSelect().Table("deployments").Column("target", "brief").
+			Where("target IN (?) AND state = ?", bun.In(some), slipway.DeploymentSucceeded).Order("started", "id").Scan(ctx, &rows)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			var p slipway.Placement
+			if err := json.Unmarshal([]byte(row.Brief), &p); err != nil {
+				return err
+			}
+			r.Placed[row.Target] = p
+		}
+	}
+	return nil
+}
+
+func (s *Store) running(ctx context.Context, images []slipway.Digest, r slipway.EnvironmentRecords) error {
+	for some := range slices.Chunk(images, atOnce) {
+		var briefs []string
+		if err := s.read.NewSelect().Table("images").Column("brief").Where("digest IN (?)", bun.In(some)).Scan(ctx, &briefs); err != nil {
+			return err
+		}
+		for _, brief := range briefs {
+			var i slipway.RunningImage
+			if err := json.Unmarshal([]byte(brief), &i); err != nil {
+				return err
+			}
+			r.Images[i.Digest] = i
+		}
+	}
+	return nil
+}
+
+// putPolicies makes the rows of an application's environments those of its slipway.yaml.
+func putPolicies(ctx context.Context, tx bun.IDB, spec slipway.Spec) error {
+	if _, err := tx.NewDelete().Model((*policyRow)(nil)).Where("application = ?", spec.Application).Exec(ctx); err != nil {
+		return err
+	}
+	var rows []policyRow
+	for name, environment := range spec.Environments {
+		d, err := encode(environment)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, policyRow{Application: spec.Application, Environment: name, doc: d})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := tx.NewInsert().Model(&rows).Exec(ctx)
+	return err
+}
