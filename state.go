@@ -153,7 +153,8 @@ type Records interface {
 	EnvironmentNames(ctx context.Context) ([]EnvironmentInfo, error)
 }
 
-// EnvironmentRecords is what is recorded of an environment. Maps are by application unless they say otherwise.
+// EnvironmentRecords is what is recorded of an environment. Maps are by application unless they say otherwise. What is in them is shared: who
+// gets it reads it alone.
 type EnvironmentRecords struct {
 	Policies map[string]Environment  // of the newest slipway.yaml
 	Known    map[string]bool         // whether the application has a slipway.yaml

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 
 	"github.com/uptrace/bun"
@@ -22,6 +21,14 @@ type policyRow struct {
 	Application   string `bun:"application,pk"`
 	Environment   string `bun:"environment,pk"`
 	doc
+}
+
+// memos are of texts that are read whenever somebody looks at an environment.
+type memos struct {
+	policies   memo[slipway.Environment]
+	routes     memo[slipway.Route]
+	placements memo[slipway.Placement]
+	images     memo[slipway.RunningImage]
 }
 
 // atOnce is how many values are asked for in one query.
@@ -111,8 +118,8 @@ func (s *Store) policies(ctx context.Context, of narrowing, application string, 
 		return err
 	}
 	for _, row := range rows {
-		var policy slipway.Environment
-		if err := decode(row, "an environment", &policy); err != nil {
+		policy, err := s.memos.policies.decode(row.Doc)
+		if err != nil {
 			return err
 		}
 		r.Policies[row.Application] = policy
@@ -128,11 +135,18 @@ func (s *Store) policies(ctx context.Context, of narrowing, application string, 
 }
 
 func (s *Store) routesOf(ctx context.Context, of narrowing, r slipway.EnvironmentRecords) error {
-	routes, err := list[routeRow, slipway.Route](ctx, s, s.read, "the routes", of)
-	for _, route := range routes {
-		r.Routes[route.Cluster.Application] = route
+	var rows []routeRow
+	if err := s.read.NewSelect().Model(&rows).Apply(of).Scan(ctx); err != nil {
+		return err
 	}
-	return err
+	for _, row := range rows {
+		route, err := s.memos.routes.decode(row.Doc)
+		if err != nil {
+			return err
+		}
+		r.Routes[row.Application] = route
+	}
+	return nil
 }
 
 // lastOf reads the last deployment that is over of each cluster: one look into an index for each.
@@ -147,11 +161,11 @@ func (s *Store) lastOf(ctx context.Context, cluster slipway.Cluster, r slipway.E
 		return err
 	}
 	for _, row := range rows {
-		var p slipway.Placement
 		if row.Brief == "" {
 			continue
 		}
-		if err := json.Unmarshal([]byte(row.Brief), &p); err != nil {
+		p, err := s.memos.placements.decode(row.Brief)
+		if err != nil {
 			return err
 		}
 		r.Last[row.Application] = p
@@ -169,8 +183,8 @@ func (s *Store) placed(ctx context.Context, groups []string, r slipway.Environme
 			return err
 		}
 		for _, row := range rows {
-			var p slipway.Placement
-			if err := json.Unmarshal([]byte(row.Brief), &p); err != nil {
+			p, err := s.memos.placements.decode(row.Brief)
+			if err != nil {
 				return err
 			}
 			r.Placed[row.Target] = p
@@ -186,8 +200,8 @@ func (s *Store) running(ctx context.Context, images []slipway.Digest, r slipway.
 			return err
 		}
 		for _, brief := range briefs {
-			var i slipway.RunningImage
-			if err := json.Unmarshal([]byte(brief), &i); err != nil {
+			i, err := s.memos.images.decode(brief)
+			if err != nil {
 				return err
 			}
 			r.Images[i.Digest] = i

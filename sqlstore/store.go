@@ -18,6 +18,7 @@ type Store struct {
 	read    *bun.DB
 	write   *writer
 	audit   auditQueue
+	memos   memos
 }
 
 var _ slipway.Store = (*Store)(nil)
