@@ -12,11 +12,8 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
-// crowd is how many deployments are under way at once, and clients how many ask for them side by side.
-const (
-	crowd   = 200
-	clients = 8
-)
+// crowd is how many deployments are asked for at the same moment.
+const crowd = 200
 
 // watched is how long the deployments that are measured watch their new groups: a time that they are to take, and that does not count.
 const watched = time.Second
@@ -68,11 +65,13 @@ func (b *bench) measureCrowd(ctx context.Context, s *simulated) error {
 	s.launch = func(n int) time.Duration { return time.Second + time.Duration(n)*20*time.Millisecond }
 	strategy := slipway.Strategy{RedBlack: &slipway.RedBlack{}} // with its defaults
 	started := make([]deployment, crowd)
+	accepted := make([]time.Duration, crowd)
 	var all errgroup.Group
-	all.SetLimit(clients)
 	for n := range crowd {
 		all.Go(func() (err error) {
+			asked := time.Now()
 			started[n], err = s.deploy(ctx, n, strategy)
+			accepted[n] = time.Since(asked)
 			return err
 		})
 	}
@@ -94,6 +93,7 @@ func (b *bench) measureCrowd(ctx context.Context, s *simulated) error {
 			delays = append(delays, step.delay)
 		}
 	}
+	b.millis(fmt.Sprintf("until a deployment is accepted, %d at once", crowd), accepted, "", nil, "max", 5000)
 	b.millis(fmt.Sprintf("delay of a step, %d deployments at once", crowd), delays, "", nil, "max", 1000)
 	b.millis(fmt.Sprintf("delay of 99 of 100 steps, %d deployments at once", crowd), []time.Duration{percentile(delays, 99)}, "", nil, "max", 1000)
 	return nil

@@ -34,19 +34,21 @@ func courseOf(ctx context.Context, c client.Client, d deployment) (course, error
 		}
 		all = append(all, e)
 	}
-	return read(all, d.asked), nil
+	return read(all), nil
 }
 
-// read makes sense of a history. What happens first in it was due when the deployment was asked for.
-func read(events []*historypb.HistoryEvent, asked time.Time) course {
+// read makes sense of a history. What happens first in it was due when the deployment was accepted.
+func read(events []*historypb.HistoryEvent) course {
 	var c course
 	due := map[int64]time.Time{}     // by the event that a decision followed: when that was to happen
 	decided := map[int64]time.Time{} // by the event with which a decision ended: when what led to it was to happen
 	begun := map[int64]step{}        // by the event with which an activity was scheduled
-	led := asked                     // what leads to the next decision
+	var accepted, led time.Time      // what leads to the next decision
 	for _, e := range events {
 		at := e.GetEventTime().AsTime()
 		switch e.GetEventType() {
+		case enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+			accepted, led = at, at
 		case enums.EVENT_TYPE_TIMER_STARTED:
 			due[e.GetEventId()] = at.Add(e.GetTimerStartedEventAttributes().GetStartToFireTimeout().AsDuration())
 		case enums.EVENT_TYPE_TIMER_FIRED:
@@ -71,7 +73,7 @@ func read(events []*historypb.HistoryEvent, asked time.Time) course {
 			c.steps = append(c.steps, s)
 			led = at
 		case enums.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
-			c.took = at.Sub(asked)
+			c.took = at.Sub(accepted)
 		}
 	}
 	return c

@@ -21,6 +21,7 @@ import (
 	"github.com/slipway-sh/slipway/engine"
 	"github.com/slipway-sh/slipway/memstore"
 	"github.com/slipway-sh/slipway/provider/sim"
+	"github.com/slipway-sh/slipway/ship"
 	"github.com/slipway-sh/slipway/sqlstore"
 	"github.com/slipway-sh/slipway/traffic"
 )
@@ -28,14 +29,15 @@ import (
 // simulated is all of slipwayd that deploys, as it is: the embedded Temporal, its worker, the records on disk, the traffic controller.
 // Only machines and the load balancer are simulated, in real time, and take none: so what a deployment takes is the engine's.
 type simulated struct {
-	dir     string
-	engine  *engine.Engine
-	store   *sqlstore.Store
-	world   *sim.World
-	traffic *traffic.Controller
-	ids     atomic.Int64
-	launch  func(n int) time.Duration // of a machine of the n-th cluster
-	stop    func()
+	dir      string
+	engine   *engine.Engine
+	store    *sqlstore.Store
+	world    *sim.World
+	traffic  *traffic.Controller
+	images   atomic.Int64
+	operator *ship.Operator
+	launch   func(n int) time.Duration // of a machine of the n-th cluster
+	stop     func()
 }
 
 func newSimulated(ctx context.Context, dir string) (_ *simulated, err error) {
@@ -62,6 +64,9 @@ func newSimulated(ctx context.Context, dir string) (_ *simulated, err error) {
 	followed := make(chan error, 1)
 	go func() { followed <- s.traffic.Run(running) }()
 	s.stop = func() { cancel(); <-followed }
+	s.operator = ship.NewOperator(ship.Config{Parts: ship.Parts{
+		Temporal: s.engine.Client(), Store: s.store, Bus: &memstore.Bus{}, Provider: s.world, Verifier: trusting{}, Log: log,
+	}})
 	worker.SetStickyWorkflowCacheSize(durable.CachedWorkflows)
 	return s, s.engine.StartWorker(durable.TaskQueue, durable.WorkerOptions(log), func(r worker.Registry) {
 		deploy.Register(r, &deploy.Activities{
@@ -88,48 +93,53 @@ func (s *simulated) close() (err error) {
 
 // deployment is one that was started.
 type deployment struct {
-	id    string
-	asked time.Time
-	run   client.WorkflowRun
+	id  string
+	run client.WorkflowRun
 }
 
-// deploy starts a deployment of a new image to the n-th cluster.
+// deploy asks for a deployment of a new image to the n-th cluster, as the API does.
 func (s *simulated) deploy(ctx context.Context, n int, strategy slipway.Strategy) (deployment, error) {
-	d, err := s.plan(ctx, n, strategy)
+	req, err := s.request(ctx, n, strategy)
 	if err != nil {
 		return deployment{}, err
 	}
-	began := deployment{id: d.ID, asked: time.Now()}
-	began.run, err = s.engine.Client().ExecuteWorkflow(ctx, deploy.StartOptions(d), deploy.WorkflowName, d, []deploy.Waiter{})
-	return began, err
+	d, err := s.operator.Deploy(ctx, req)
+	return deployment{id: d.ID, run: s.engine.Client().GetWorkflow(ctx, deploy.WorkflowID(req.Cluster), "")}, err
 }
 
-func (s *simulated) plan(ctx context.Context, n int, strategy slipway.Strategy) (slipway.Deployment, error) {
+// request makes a new image, and asks for its deployment to the n-th cluster.
+func (s *simulated) request(ctx context.Context, n int, strategy slipway.Strategy) (slipway.DeployRequest, error) {
 	cluster := slipway.Cluster{Application: "app" + strconv.Itoa(n), Environment: "prod"}
-	id := strconv.FormatInt(s.ids.Add(1), 10)
 	image := slipway.Image{
-		Digest: slipway.DigestOf([]byte(id)), Application: cluster.Application, State: slipway.ImageReady, Created: time.Now(),
+		Digest: slipway.DigestOf([]byte(strconv.FormatInt(s.images.Add(1), 10))), Application: cluster.Application, State: slipway.ImageReady, Created: time.Now(),
 		Service: slipway.Service{Command: []string{"/app"}, Port: 8080, Health: slipway.Health{HTTP: "/healthz"}, Drain: slipway.Duration(time.Second)},
 	}
 	s.world.Image(image.Digest, sim.Behaviour{Launch: s.launch(n)})
-	if err := s.store.PutImage(ctx, image); err != nil {
-		return slipway.Deployment{}, err
-	}
-	d, err := deploy.PlanDeploy(ctx, s.store, slipway.DeployRequest{
+	return slipway.DeployRequest{
 		Cluster: cluster, Image: string(image.Digest), Environment: &slipway.Environment{
 			Account: "local", Size: slipway.Size{Min: 1, Desired: 3, Max: 4}, Healthy: slipway.Duration(time.Minute),
 			LoadBalancer: &slipway.LoadBalancerSpec{Port: 10_000 + n}, Strategy: strategy,
 		},
-	})
-	d.ID, d.Started = "d-"+id, time.Now()
-	d.State, d.Step, d.Undo = slipway.DeploymentRunning, "accepted", []slipway.Undo{}
-	return d, err
+	}, s.store.PutImage(ctx, image)
+}
+
+// trusting takes every image for a good one: simulated ones have no content that could be verified.
+type trusting struct{}
+
+// VerifyImage implements slipway.ImageVerifier.
+func (trusting) VerifyImage(_ context.Context, image slipway.Digest) (slipway.Verification, error) {
+	return slipway.Verification{Image: image}, nil
 }
 
 // serve has the n-th cluster serve as if it had been deployed to before, which takes no time.
 func (s *simulated) serve(ctx context.Context, n int) error {
-	d, err := s.plan(ctx, n, slipway.Strategy{})
+	req, err := s.request(ctx, n, slipway.Strategy{})
+	if err != nil {
+		return err
+	}
+	d, err := deploy.PlanDeploy(ctx, s.store, req)
 	if err == nil {
+		d.ID, d.Started, d.State, d.Undo = "d-of-"+req.Cluster.Application, time.Now(), slipway.DeploymentRunning, []slipway.Undo{}
 		d, err = s.store.CreateDeployment(ctx, d)
 	}
 	if err != nil {

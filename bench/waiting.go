@@ -66,7 +66,7 @@ func (s *simulated) wait(ctx context.Context, from, to int) error {
 	all := 100
 	strategy := slipway.Strategy{Custom: &slipway.Custom{Steps: []slipway.CustomStep{{Approve: &slipway.ApproveStep{}}, {Weight: &all}}}}
 	var some errgroup.Group
-	some.SetLimit(clients)
+	some.SetLimit(8)
 	for n := from; n < to; n++ {
 		some.Go(func() error {
 			if err := s.serve(ctx, n); err != nil {

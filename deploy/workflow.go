@@ -21,6 +21,15 @@ const WorkflowName = "deploy"
 // MemoID is the key of a workflow's memo under which the ID of its record is.
 const MemoID = "id"
 
+// memoDecides is the key of a memo that says that the workflow does what takes a moment while it decides: those that older versions began do
+// not. It is for what workflow.GetVersion is for, which would write twice more for every deployment.
+const memoDecides = "decides"
+
+// MemoOf returns the memo of a workflow that carries d out.
+func MemoOf(d slipway.Deployment) map[string]any {
+	return map[string]any{MemoID: d.ID, memoDecides: true}
+}
+
 // defaultHealthy is how long a new server group may take to become healthy when the environment does not say.
 const defaultHealthy = 5 * time.Minute
 
@@ -36,7 +45,7 @@ func StartOptions(d slipway.Deployment) client.StartWorkflowOptions {
 		WorkflowTaskTimeout:                      durable.TaskTimeout,
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		Memo:                                     map[string]any{MemoID: d.ID},
+		Memo:                                     MemoOf(d),
 	}
 }
 
@@ -48,7 +57,7 @@ func ChildOptions(d slipway.Deployment) workflow.ChildWorkflowOptions {
 		WorkflowTaskTimeout: durable.TaskTimeout,
 		WaitForCancellation: true,
 		ParentClosePolicy:   enums.PARENT_CLOSE_POLICY_ABANDON,
-		Memo:                map[string]any{MemoID: d.ID},
+		Memo:                MemoOf(d),
 	}
 }
 
@@ -66,7 +75,7 @@ func Workflow(ctx workflow.Context, d slipway.Deployment, queue []Waiter) (slipw
 	if err := r.listen(ctx); err != nil {
 		return d, err
 	}
-	r.decides = workflow.GetVersion(ctx, "decides", workflow.DefaultVersion, 1) >= 1
+	_, r.decides = workflow.GetInfo(ctx).Memo.GetFields()[memoDecides]
 	err := r.run(ctx)
 	// From here on nobody can abort: what was begun is taken back, whatever the person wants.
 	rest, _ := workflow.NewDisconnectedContext(ctx)

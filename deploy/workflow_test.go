@@ -111,6 +111,9 @@ func (b *bed) run(d slipway.Deployment) slipway.Deployment {
 			return nil, nil
 		}
 	}
+	if err := env.SetMemoOnStart(MemoOf(d)); err != nil {
+		b.t.Fatal(err)
+	}
 	env.ExecuteWorkflow(WorkflowName, d, []Waiter{})
 	if err := env.GetWorkflowError(); err != nil {
 		b.t.Fatal(err)

@@ -42,15 +42,20 @@ type Config struct {
 // Operator implements [slipway.Operator] on Temporal.
 type Operator struct {
 	Config
-	keeper *restrict.Keeper
+	keeper    *restrict.Keeper
+	beginning chan struct{} // has room for deployments that begin
 }
+
+// beginAtOnce is how many deployments begin at once; others wait until they are accepted. To begin is the most work, and if hundreds did it
+// at the same moment, steps of those under way would wait too.
+const beginAtOnce = 8
 
 // NewOperator returns an operator. It starts nothing.
 func NewOperator(c Config) *Operator {
 	if c.NewID == nil {
 		c.NewID = randomID
 	}
-	return &Operator{Config: c, keeper: newKeeper(c.Parts)}
+	return &Operator{Config: c, keeper: newKeeper(c.Parts), beginning: make(chan struct{}, beginAtOnce)}
 }
 
 // Bake implements [slipway.Operator].
@@ -216,8 +221,14 @@ func (o *Operator) discard(ctx context.Context, id string) error {
 	return o.Store.PutBake(ctx, b)
 }
 
-// deploy starts d and stores it.
+// deploy starts d, and returns it once it has begun.
 func (o *Operator) deploy(ctx context.Context, d slipway.Deployment) (slipway.Deployment, error) {
+	select {
+	case o.beginning <- struct{}{}:
+		defer func() { <-o.beginning }()
+	case <-ctx.Done():
+		return slipway.Deployment{}, ctx.Err()
+	}
 	d.ID, d.State, d.Step, d.Undo, d.Started = o.NewID("d-"), slipway.DeploymentRunning, "accepted", []slipway.Undo{}, time.Now().UTC()
 	_, err := o.start(ctx, deploy.StartOptions(d), deploy.WorkflowName, d, func(id string) (bool, error) {
 		other, err := o.Store.Deployment(ctx, id)
@@ -230,9 +241,7 @@ func (o *Operator) deploy(ctx context.Context, d slipway.Deployment) (slipway.De
 	if err != nil {
 		return slipway.Deployment{}, err
 	}
-	// The workflow stores it too, whichever is first, so that it is stored even if this process ends here. The loser of
-	// two at once has not come this far, and leaves no record.
-	return o.Store.CreateDeployment(ctx, d)
+	return recorded(ctx, func() (slipway.Deployment, error) { return o.Store.Deployment(ctx, d.ID) })
 }
 
 // conflict does with d, which comes while another deployment of its cluster is under way, as its policy says.
@@ -389,10 +398,11 @@ func isNotFound(err error) bool {
 	return errors.As(err, &missing)
 }
 
-// How long and how often a record is looked for that a workflow just started is about to store.
+// How long a record is looked for that a workflow just started is about to store, and the times between two looks, which double.
 const (
 	recordWithin = 10 * time.Second
-	recordEvery  = 2 * time.Millisecond
+	recordFirst  = 2 * time.Millisecond
+	recordLast   = 32 * time.Millisecond
 )
 
 // recorded returns what read does, once it is not NotFound any more. Only the workflow stores its record: a second hand could
@@ -400,9 +410,7 @@ const (
 func recorded[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, recordWithin)
 	defer cancel()
-	ticks := time.NewTicker(recordEvery)
-	defer ticks.Stop()
-	for {
+	for every := recordFirst; ; every = min(2*every, recordLast) {
 		record, err := read()
 		if slipway.CodeOf(err) != slipway.NotFound {
 			return record, err
@@ -410,7 +418,7 @@ func recorded[T any](ctx context.Context, read func() (T, error)) (T, error) {
 		select {
 		case <-ctx.Done():
 			return record, slipway.Errorf(slipway.Unavailable, "cannot tell whether the work began: its record is not there yet")
-		case <-ticks.C:
+		case <-time.After(every):
 		}
 	}
 }

@@ -163,6 +163,9 @@ func (b *Bed) Run(d slipway.Deployment, told ...*Telling) (slipway.Deployment, e
 	for _, t := range told {
 		env.RegisterDelayedCallback(func() { b.tell(env, t) }, t.After)
 	}
+	if err := env.SetMemoOnStart(deploy.MemoOf(d)); err != nil {
+		return d, err
+	}
 	env.ExecuteWorkflow(deploy.WorkflowName, d, []deploy.Waiter{})
 	if err := env.GetWorkflowError(); err != nil {
 		return d, err
