@@ -37,28 +37,30 @@ const (
 
 // Deployment moves one cluster to one image by one strategy. What it will do next lives in its workflow alone; this record says what was asked and what came of it.
 type Deployment struct {
-	ID          string          `json:"id"`                  // "d-…"
-	Execution   string          `json:"execution,omitempty"` // that it is part of
-	Release     string          `json:"release,omitempty"`   // that it is part of: it settles only with all the others
-	Kind        DeploymentKind  `json:"kind"`
-	Cluster     Cluster         `json:"cluster"`
-	Image       Digest          `json:"image"`
-	Environment Environment     `json:"environment"` // the policy as it was when the deployment started
-	State       DeploymentState `json:"state"`
-	Step        string          `json:"step"`               // what it is doing, or did last
-	Waiting     *Waiting        `json:"waiting,omitempty"`  // for what, while it waits
-	Paused      *Pause          `json:"paused,omitempty"`   // while it is
-	Weight      int             `json:"weight,omitempty"`   // percent of the traffic that the target has, as last decided
-	Source      string          `json:"source,omitempty"`   // exact server group that served when it started; empty for the first
-	Target      string          `json:"target,omitempty"`   // server group it moves traffic to
-	Baseline    string          `json:"baseline,omitempty"` // server group like the source that a canary is compared with
-	Clone       string          `json:"clone,omitempty"`    // of a rollback whose destination is gone: that group, which Target is made like
-	Undo        []Undo          `json:"undo"`               // temporary changes not yet undone; empty in every final state but needs_attention
-	Reason      string          `json:"reason,omitempty"`   // why it was asked for
-	By          string          `json:"by,omitempty"`       // who asked for it
-	Hotfix      bool            `json:"hotfix,omitempty"`   // it jumps the queue
-	Override    []string        `json:"override,omitempty"` // restrictions that were overridden, each with its reason
-	Forced      string          `json:"forced,omitempty"`   // why the traffic guard was overridden
+	ID          string         `json:"id"`                  // "d-…"
+	Execution   string         `json:"execution,omitempty"` // that it is part of
+	Release     string         `json:"release,omitempty"`   // that it is part of: it settles only with all the others
+	Kind        DeploymentKind `json:"kind"`
+	Cluster     Cluster        `json:"cluster"`
+	Image       Digest         `json:"image"`
+	Environment Environment    `json:"environment"` // the policy as it was when the deployment started
+	// ConfigVersion is the version of the service configuration that the target's machines get; 0: none. Their values are not in here.
+	ConfigVersion int             `json:"config_version,omitempty"`
+	State         DeploymentState `json:"state"`
+	Step          string          `json:"step"`               // what it is doing, or did last
+	Waiting       *Waiting        `json:"waiting,omitempty"`  // for what, while it waits
+	Paused        *Pause          `json:"paused,omitempty"`   // while it is
+	Weight        int             `json:"weight,omitempty"`   // percent of the traffic that the target has, as last decided
+	Source        string          `json:"source,omitempty"`   // exact server group that served when it started; empty for the first
+	Target        string          `json:"target,omitempty"`   // server group it moves traffic to
+	Baseline      string          `json:"baseline,omitempty"` // server group like the source that a canary is compared with
+	Clone         string          `json:"clone,omitempty"`    // of a rollback whose destination is gone: that group, which Target is made like
+	Undo          []Undo          `json:"undo"`               // temporary changes not yet undone; empty in every final state but needs_attention
+	Reason        string          `json:"reason,omitempty"`   // why it was asked for
+	By            string          `json:"by,omitempty"`       // who asked for it
+	Hotfix        bool            `json:"hotfix,omitempty"`   // it jumps the queue
+	Override      []string        `json:"override,omitempty"` // restrictions that were overridden, each with its reason
+	Forced        string          `json:"forced,omitempty"`   // why the traffic guard was overridden
 	// Irreversible says that the image changes something that going back does not change back, such as a database's schema: a failure is not undone.
 	Irreversible bool          `json:"irreversible,omitempty"`
 	Flags        []string      `json:"flags,omitempty"`        // what went on without proof: checks without data, canaries with too little traffic
@@ -107,16 +109,18 @@ const (
 
 // DeployRequest asks for a deployment.
 type DeployRequest struct {
-	Cluster     Cluster        `json:"cluster"`
-	Image       string         `json:"image"`                 // a channel, a version label, "sha256:…" or its first digits, or "latest"
-	Environment *Environment   `json:"environment,omitempty"` // default: as in the slipway.yaml last baked or deployed
-	Strategy    *Strategy      `json:"strategy,omitempty"`    // default: the environment's
-	OnConflict  ConflictPolicy `json:"on_conflict,omitempty"` // default: the environment's
-	Hotfix      bool           `json:"hotfix,omitempty"`      // it waits before all others that wait, and is never refused because another is under way
-	Reason      string         `json:"reason,omitempty"`      // wanted by Hotfix, Override and Force
-	By          string         `json:"by,omitempty"`
-	Override    bool           `json:"override,omitempty"` // goes on in spite of freezes and pins, and says so in the audit
-	Force       bool           `json:"force,omitempty"`    // the traffic guard does not hold it
+	Cluster     Cluster      `json:"cluster"`
+	Image       string       `json:"image"`                 // a channel, a version label, "sha256:…" or its first digits, or "latest"
+	Environment *Environment `json:"environment,omitempty"` // default: as in the slipway.yaml last baked or deployed
+	// ConfigVersion is the version of the service configuration that it gets; default: the newest.
+	ConfigVersion int            `json:"config_version,omitempty"`
+	Strategy      *Strategy      `json:"strategy,omitempty"`    // default: the environment's
+	OnConflict    ConflictPolicy `json:"on_conflict,omitempty"` // default: the environment's
+	Hotfix        bool           `json:"hotfix,omitempty"`      // it waits before all others that wait, and is never refused because another is under way
+	Reason        string         `json:"reason,omitempty"`      // wanted by Hotfix, Override and Force
+	By            string         `json:"by,omitempty"`
+	Override      bool           `json:"override,omitempty"` // goes on in spite of freezes and pins, and says so in the audit
+	Force         bool           `json:"force,omitempty"`    // the traffic guard does not hold it
 }
 
 // RollbackRequest asks to bring back what the cluster ran before.

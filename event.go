@@ -63,6 +63,16 @@ const (
 	ApprovalAsked   EventKind = "approval.asked"   // Data is the Approval, of these three
 	ApprovalVoted   EventKind = "approval.voted"   // somebody answered
 	ApprovalDecided EventKind = "approval.decided" // granted, rejected, expired or canceled
+
+	ConfigChanged       EventKind = "config.changed"       // there is a new version
+	InstanceDisabled    EventKind = "instance.disabled"    // taken out of traffic by a person
+	InstanceEnabled     EventKind = "instance.enabled"     // given back to it
+	InstanceProtected   EventKind = "instance.protected"   // from being removed
+	InstanceUnprotected EventKind = "instance.unprotected" // any more
+	InstanceTainted     EventKind = "instance.tainted"     // its root was written to
+	InstanceStarted     EventKind = "instance.started"     // a throw-away machine, by a person
+	GroupResized        EventKind = "group.resized"        // by a person
+	GroupKept           EventKind = "group.kept"           // a deployment left it there, as a machine of it is protected
 )
 
 // EventFilter selects events. Zero fields select all.

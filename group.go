@@ -9,8 +9,10 @@ type ServerGroupSpec struct {
 	Image   Digest            `json:"image"`
 	Service Service           `json:"service"` // as baked
 	Config  map[string]string `json:"config,omitempty"`
-	Size    Size              `json:"size"`
-	Limits  Limits            `json:"limits,omitzero"`
+	// ConfigVersion is the version of the service configuration that lies on top of Config; 0: none. Machines get it when they are launched.
+	ConfigVersion int    `json:"config_version,omitempty"`
+	Size          Size   `json:"size"`
+	Limits        Limits `json:"limits,omitzero"`
 }
 
 // ServerGroup is a set of like instances that replaces its own dead.
@@ -55,6 +57,13 @@ type Instance struct {
 	State   InstanceState `json:"state"`
 	Reason  string        `json:"reason,omitempty"` // why it is in that state, for people
 	Started time.Time     `json:"started"`
+
+	ConfigVersion int       `json:"config_version,omitempty"` // that it was launched with
+	Expires       time.Time `json:"expires,omitzero"`         // of a throw-away machine
+	Owner         string    `json:"owner,omitempty"`          // of a throw-away machine
+	Taint         *Taint    `json:"taint,omitempty"`          // it is not what was baked any more
+	Disabled      *InstanceMark     `json:"disabled,omitempty"`       // it is out of traffic
+	Protected     *InstanceMark     `json:"protected,omitempty"`      // it is not to be removed
 }
 
 // MachineSpec is what one throw-away machine, outside any server group, is launched from.
@@ -64,8 +73,11 @@ type MachineSpec struct {
 	Image   Digest            `json:"image"`
 	Service Service           `json:"service"`
 	Config  map[string]string `json:"config,omitempty"`
-	Limits  Limits            `json:"limits,omitzero"`
-	Expires time.Time         `json:"expires"` // the provider destroys it then, whoever has forgotten it
+	// Cluster and ConfigVersion, if set, name the service configuration that lies on top of Config.
+	Cluster       Cluster   `json:"cluster,omitzero"`
+	ConfigVersion int       `json:"config_version,omitempty"`
+	Limits        Limits    `json:"limits,omitzero"`
+	Expires       time.Time `json:"expires"` // the provider destroys it then, whoever has forgotten it
 	// Stay says that somebody is to look into the machine: it does not end with its service, however that ends, and needs no command.
 	Stay bool `json:"stay,omitempty"`
 }

@@ -70,6 +70,9 @@ func (r DeployRequest) Validate() error {
 	if r.Environment != nil {
 		p.environment("environment", *r.Environment, anyPort)
 	}
+	if r.ConfigVersion < 0 {
+		p.add("config_version", "cannot deploy version %d of the configuration: versions count from 1", r.ConfigVersion)
+	}
 	if r.Strategy != nil {
 		p.override("strategy", *r.Strategy, r.Environment)
 	}

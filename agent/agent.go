@@ -149,6 +149,9 @@ func start(config Config, output *os.File) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := layOut(SecretsPath, config.Secrets, user); err != nil {
+		return nil, err
+	}
 	// So that it can open /dev/stdout, as many services do.
 	if err := output.Chown(int(user.uid), int(user.gid)); err != nil {
 		return nil, err

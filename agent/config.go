@@ -18,6 +18,9 @@ const (
 	StatePath  = "/run/slipway/state"       // a directory that agent and host share
 )
 
+// SecretsPath is a directory in memory, where the service finds what it is told in files.
+const SecretsPath = "/run/secrets"
+
 // What the agent keeps below [StatePath]. The machine's root can write all of it: the host must not trust it.
 const (
 	LogName    = "service.log"   // what the service printed last
@@ -37,6 +40,7 @@ type Config struct {
 	Directory string            `json:"directory,omitempty"` // default /
 	Drain     time.Duration     `json:"drain_ns"`            // from SIGTERM until everything is killed
 	Stay      bool              `json:"stay,omitempty"`      // the machine does not end with its service, and needs none
+	Secrets   map[string]string `json:"secrets,omitempty"`   // files in SecretsPath, by name, for the service's user alone
 }
 
 // Exit says how the service ended.

@@ -54,7 +54,7 @@ In the directory of your slipway.yaml:
 		}
 	}
 	add("do", newValidate(f, nil), newBake(f, nil), newShip(f, nil), newDeploy(f, nil), newRollback(f, nil), newRelease(f, nil),
-		newTerminate(f, nil), newGroup(f))
+		newConfig(f), newTerminate(f, nil), newGroup(f))
 	add("tell", newDeploymentCommands(f, nil)...)
 	add("tell", newRetry(f, nil), newAbort(f, nil))
 	add("forbid", newFreeze(f, nil), newUnfreeze(f, nil), newPin(f, nil), newUnpin(f, nil), newVeto(f, nil), newUnveto(f, nil), newRestrictions(f, nil))

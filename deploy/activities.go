@@ -281,6 +281,9 @@ func (a *Activities) conclude(ctx context.Context, d slipway.Deployment) error {
 		why, _, _ := strings.Cut(strings.TrimPrefix(gist(d.Error.Message), "cannot "+What(d)+": "), irreversiblyFailed)
 		r.Reason = "deployment " + d.ID + " of an irreversible image failed: " + why
 	case d.State == slipway.DeploymentRolledBack && d.Kind == slipway.KindDeploy && blames(d.Error):
+		if same, err := a.reconfigured(ctx, d); err != nil || same {
+			return err // what failed is the configuration: the image serves, as it did before
+		}
 		r.ID, r.Kind, r.Image = "v-"+strings.TrimPrefix(d.ID, "d-"), slipway.RestrictionVeto, d.Image
 		r.Reason = "it was rolled back: " + strings.TrimPrefix(gist(d.Error.Message), "cannot "+What(d)+": ")
 	case d.State == slipway.DeploymentSucceeded && d.Kind == slipway.KindRollback && d.Source != "":
@@ -305,6 +308,19 @@ func (a *Activities) conclude(ctx context.Context, d slipway.Deployment) error {
 		a.publish(ctx, d, slipway.Restricted, fmt.Sprintf("%s %s: %s", r.Kind, r.ID, r.Reason), false)
 	}
 	return err
+}
+
+// reconfigured reports whether the deployment changed the version of the configuration alone.
+func (a *Activities) reconfigured(ctx context.Context, d slipway.Deployment) (bool, error) {
+	if d.Source == "" || d.ConfigVersion == 0 {
+		return false, nil
+	}
+	records, err := readHistory(ctx, a.Store, d.Cluster)
+	if err != nil {
+		return false, err
+	}
+	source, ok := records.maker(d.Source)
+	return ok && source.Image == d.Image && source.ConfigVersion != d.ConfigVersion, nil
 }
 
 // blames reports whether it is the image that a deployment failed for, and not the host or a person.

@@ -25,7 +25,7 @@ func (a *Activities) CreateTarget(ctx context.Context, d slipway.Deployment, siz
 	}
 	return a.Provider.EnsureServerGroup(ctx, slipway.ServerGroupSpec{
 		Name: d.Target, Cluster: d.Cluster, Image: d.Image, Service: image.Service,
-		Config: d.Environment.Config, Size: size, Limits: d.Environment.Limits,
+		Config: d.Environment.Config, ConfigVersion: d.ConfigVersion, Size: size, Limits: d.Environment.Limits,
 	})
 }
 

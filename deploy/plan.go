@@ -171,7 +171,7 @@ func PlanRollback(ctx context.Context, store slipway.Store, provider slipway.Pro
 		return slipway.Deployment{}, err
 	}
 	d := slipway.Deployment{
-		Kind: slipway.KindRollback, Cluster: cluster, Image: was.Image, Environment: was.Environment, Source: now, Reason: req.Reason, By: req.By,
+		Kind: slipway.KindRollback, Cluster: cluster, Image: was.Image, Environment: was.Environment, ConfigVersion: was.ConfigVersion, Source: now, Reason: req.Reason, By: req.By,
 	}
 	if err := deployable(image, What(d)); err != nil {
 		return slipway.Deployment{}, err
@@ -223,7 +223,7 @@ func startable(group slipway.ServerGroup, environment slipway.Environment) bool 
 
 // same reports whether the groups that two deployments made are alike in all that decides what they do.
 func same(a, b slipway.Deployment) bool {
-	return a.Image == b.Image && maps.Equal(a.Environment.Config, b.Environment.Config) && a.Environment.Limits == b.Environment.Limits &&
+	return a.Image == b.Image && a.ConfigVersion == b.ConfigVersion && maps.Equal(a.Environment.Config, b.Environment.Config) && a.Environment.Limits == b.Environment.Limits &&
 		a.Environment.Size == b.Environment.Size && reflect.DeepEqual(a.Environment.LoadBalancer, b.Environment.LoadBalancer)
 }
 

@@ -28,6 +28,7 @@ type Config struct {
 	Cache      slipway.Cache
 	Provider   slipway.Provider
 	Guard      Guard
+	Configs    slipway.Configurator
 	Sandboxes  Sandboxes
 	Pools      Pools
 	Records    slipway.Records // nil: the Store
@@ -183,6 +184,11 @@ func (a *api) routes() []route {
 		{"GET", "/v1/accounts/{account}", view, "getAccount", "Show an account", "", get(a.getAccount)},
 		{"GET", "/v1/load-balancers", view, "listLoadBalancers", "List load balancers as they are now", "By name: their listeners, what they should send where, and what they do, with their counters.", get(a.listLoadBalancers)},
 		{"GET", "/v1/load-balancers/{name}", view, "getLoadBalancer", "Show a load balancer as it is now", "", get(a.getLoadBalancer)},
+		{"GET", "/v1/config/{application}/{environment}", view, "getConfig", "Show service configuration", "The newest version: number 0, without entries, where there is none. Secrets are never shown.", get(a.getConfig)},
+		{"GET", "/v1/config/{application}/{environment}/versions", view, "listConfigs", "List versions of service configuration", "Newest first.", get(a.listConfigs)},
+		{"GET", "/v1/config/{application}/{environment}/versions/{number}", view, "getConfigVersion", "Show a version of service configuration", "Secrets are never shown.", get(a.getConfigVersion)},
+		{"GET", "/v1/config/{application}/{environment}/diff", view, "diffConfigs", "Compare two versions of service configuration", "A secret differs if it was given another value; neither is shown.", get(a.diffConfigs)},
+		{"POST", "/v1/config/{application}/{environment}", operate, "changeConfig", "Change service configuration", "Makes a new version from the newest, or from an earlier one, and, if asked to, rolls it out: a deployment of the image that serves now, whose machines are launched with it. What changes nothing makes no version. A conflict if the newest version is not that of if_newest.", change(a.changeConfig).unkeyed().of("/v1/config/{application}/{environment}")},
 
 		{"GET", "/v1/clusters", view, "listClusters", "List clusters as they are now", "", get(a.listClusters)},
 		{"GET", "/v1/clusters/{application}/{environment}", view, "getCluster", "Show a cluster as it is now", "Its server groups and their instances, what the load balancer does, and the last deployment.", get(a.getCluster)},

@@ -43,6 +43,8 @@ func register(r huma.Registry) {
 	alias[slipway.ApprovalState, approvalStateSchema](r)
 	alias[slipway.Condition, conditionSchema](r)
 	alias[slipway.DriftKind, driftKindSchema](r)
+	alias[slipway.ConfigType, configTypeSchema](r)
+	alias[slipway.ConfigDelivery, configDeliverySchema](r)
 	alias[huma.ErrorModel, Problem](r) // what huma describes every error as
 }
 

@@ -11,15 +11,15 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
-// mount makes dir a tmpfs that only root can enter, unless it is one.
-func mount(dir string) error {
+// MountOnce makes dir a tmpfs as [Mount] does, unless it is one already.
+func MountOnce(dir string, size int64) error {
 	if mounted, err := isTmpfs(dir); err != nil || mounted {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("keep secrets: %w", err)
 	}
-	if err := Mount(dir, capacity); err != nil {
+	if err := Mount(dir, size); err != nil {
 		return errors.Join(err, os.Remove(dir))
 	}
 	return nil
@@ -28,7 +28,7 @@ func mount(dir string) error {
 // Mount mounts an empty tmpfs of so many bytes on the directory dir, which only root can enter. Nothing in it can be run, and it is not
 // written to swap if the kernel can prevent that (Linux 6.4). Unprepared if it may not be mounted.
 func Mount(dir string, size int64) error {
-	options := fmt.Sprintf("size=%d,nr_inodes=8k,mode=0700", size)
+	options := fmt.Sprintf("size=%d,nr_inodes=%d,mode=0700", size, size/2048)
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_NOATIME
 	err := unix.Mount("tmpfs", dir, "tmpfs", flags, options+",noswap")
 	if errors.Is(err, unix.EINVAL) {
@@ -46,8 +46,8 @@ func Mount(dir string, size int64) error {
 	return nil
 }
 
-// unmount takes away the tmpfs at dir with all that is in it, and dir. nil if it is not there.
-func unmount(dir string) error {
+// Unmount takes away the tmpfs at dir with all that is in it, and dir. nil if it is not there.
+func Unmount(dir string) error {
 	for {
 		mounted, err := isTmpfs(dir)
 		if err != nil {

@@ -74,7 +74,7 @@ func Destroy(data string) error {
 	if err != nil {
 		return err
 	}
-	return unmount(dir)
+	return Unmount(dir)
 }
 
 // place returns where the secrets of a data directory are mounted: not below it, because that is on a disk, is copied, and may have
@@ -107,7 +107,7 @@ func (s *Store) PutSecrets(ctx context.Context, values map[string][]byte) (strin
 	if err := s.sweep(); err != nil {
 		return "", err
 	}
-	if err := mount(s.dir); err != nil {
+	if err := MountOnce(s.dir, capacity); err != nil {
 		return "", err
 	}
 	handle := "s-" + strings.ToLower(rand.Text())
@@ -200,7 +200,7 @@ func (s *Store) sweep() error {
 		}
 	}
 	if kept == 0 {
-		return unmount(s.dir)
+		return Unmount(s.dir)
 	}
 	s.wake(next)
 	return nil

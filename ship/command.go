@@ -80,7 +80,7 @@ func (o *Operator) Retry(ctx context.Context, deployment string, c slipway.Comma
 	if d.Kind == slipway.KindRollback {
 		return o.Rollback(ctx, slipway.RollbackRequest{Cluster: d.Cluster, Image: string(d.Image), Reason: c.Reason, By: c.By})
 	}
-	return o.Deploy(ctx, slipway.DeployRequest{Cluster: d.Cluster, Image: string(d.Image), Environment: &d.Environment, Reason: c.Reason, By: c.By})
+	return o.Deploy(ctx, slipway.DeployRequest{Cluster: d.Cluster, Image: string(d.Image), Environment: &d.Environment, ConfigVersion: d.ConfigVersion, Reason: c.Reason, By: c.By})
 }
 
 // repair has a deployment that could not be undone take back what its ledger still lists.

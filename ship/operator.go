@@ -127,6 +127,12 @@ func (o *Operator) Deploy(ctx context.Context, req slipway.DeployRequest) (slipw
 // plan returns the deployment that req asks for, once all that can be said against it has not been said.
 func (p *Parts) plan(ctx context.Context, req slipway.DeployRequest) (slipway.Deployment, error) {
 	d, err := deploy.PlanDeploy(ctx, p.Store, req)
+	if err == nil {
+		err = deploy.Configured(ctx, p.Configs, &d, req.ConfigVersion)
+	}
+	if err == nil {
+		err = deploy.Sized(ctx, p.Sizes, &d, d.Environment.Size)
+	}
 	if err == nil && p.Queries != nil {
 		err = p.Queries(d.Cluster, d.Environment)
 	}
@@ -142,6 +148,12 @@ func (o *Operator) Rollback(ctx context.Context, req slipway.RollbackRequest) (s
 		return slipway.Deployment{}, err
 	}
 	d, err := deploy.PlanRollback(ctx, o.Store, o.Provider, req)
+	if err == nil {
+		var declared slipway.Size
+		if declared, err = deploy.Declared(ctx, o.Store, d.Cluster, d.Environment.Size); err == nil {
+			err = deploy.Sized(ctx, o.Sizes, &d, declared)
+		}
+	}
 	if err == nil {
 		err = deploy.Verified(ctx, o.Verifier, d)
 	}

@@ -20,6 +20,8 @@ type Parts struct {
 	Baker    Baker
 	Bases    Bases
 	Secrets  slipway.SecretStore
+	Configs  slipway.ConfigStore // nil: there is no service configuration
+	Sizes    slipway.SizeStore   // nil: nobody resizes by hand
 	Attester Attester
 	Verifier slipway.ImageVerifier
 	Diff     LayerDiff

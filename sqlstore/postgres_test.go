@@ -28,6 +28,8 @@ func TestPostgres(t *testing.T) {
 	storetest.Audit(t,
 		func(t *testing.T) slipway.AuditLog { address = server.DatabaseForTest(t); return open(t, address) },
 		func(t *testing.T) slipway.AuditLog { return open(t, address) })
+	storetest.ExerciseConfig(t, func(t *testing.T) slipway.ConfigStore { return open(t, server.DatabaseForTest(t)) })
+	storetest.ExerciseSizes(t, open(t, server.DatabaseForTest(t)))
 
 	t.Run("two stores on one database are one", func(t *testing.T) { twoStores(t, server.DatabaseForTest(t)) })
 	t.Run("twenty open a new database at once", func(t *testing.T) { openedAtOnce(t, server.DatabaseForTest(t)) })

@@ -71,7 +71,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.Flags().StringVar(&o.signingKey, "signing-key", "", "`file` with the ed25519 key, PKCS#8 PEM, to sign images with (default DATA/keys/server.pem, made when missing)")
 	cmd.Flags().StringVar(&o.cacheSize, "cache-size", "20GB", "`size` that cached layers may have which nothing else needs; those of use longest ago go first")
 	cmd.Flags().DurationVar(&o.cacheAge, "cache-age", 30*24*time.Hour, "how long such a layer stays since it was last of use")
-	cmd.AddCommand(newDestroyCommand(&o))
+	cmd.AddCommand(newDestroyCommand(&o), newRotateCommand(&o))
 	return cmd
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/slipway-sh/slipway/bases"
 	"github.com/slipway-sh/slipway/catalog"
 	"github.com/slipway-sh/slipway/check"
+	"github.com/slipway-sh/slipway/config"
 	"github.com/slipway-sh/slipway/deploy"
 	"github.com/slipway-sh/slipway/deploy/durable"
 	"github.com/slipway-sh/slipway/engine"
@@ -101,6 +102,11 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	vault, err := config.OpenVault(o.configKey())
+	if err != nil {
+		return err
+	}
+	launcher := config.Launcher{Store: store, Vault: vault}
 	verifier := &attest.Verifier{Layout: images, Trusted: keys.Trusted, Signing: keys.Signing().ID()}
 	inventory := sbom.New(images, o.path("cache/sbom"))
 	values, err := secrets.Open(o.data)
@@ -134,7 +140,7 @@ func run(ctx context.Context, o options) (err error) {
 		if err := baker.Sweep(ctx); err != nil {
 			return err
 		}
-		machines, err = local.New(ctx, local.Config{Dir: o.path("local"), Images: images, Mounts: mounts, AgentPath: o.agent, Log: o.log})
+		machines, err = local.New(ctx, local.Config{Dir: o.path("local"), Images: images, Mounts: mounts, AgentPath: o.agent, Settings: launcher, Log: o.log})
 		return err
 	})
 	starting.Go(func() (err error) {
@@ -199,6 +205,7 @@ func run(ctx context.Context, o options) (err error) {
 	parts := ship.Parts{
 		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Probe: o.probe,
 		Baker: baker, Bases: starts, Secrets: values, Verifier: verifier, Queries: promql.Check, Metrics: queries, Log: o.log,
+		Configs: store, Sizes: store,
 		Attester: &attest.Signer{Shelf: images, Key: keys.Signing(), Inventory: inventory, Version: o.version},
 		Diff: func(ctx context.Context, a, b slipway.Digest) ([]string, error) {
 			return diff.Layers(ctx, images, a, b)
@@ -225,9 +232,11 @@ func run(ctx context.Context, o options) (err error) {
 	exchange := registry.NewExchange(registry.ExchangeConfig{
 		Client: registries, Images: images, Store: store, Trust: verifier, Dir: o.path("cache/registry"),
 	})
+	configs := &config.Keeper{Launcher: launcher, Records: store, Provider: machines, Bus: bus, Deploy: operator.Deploy, Log: o.log}
 	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log}
 	api := httpapi.New(httpapi.Config{
 		Guard: guard, Approvals: approvals, Accounts: machines,
+		Configs: configs,
 		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Audit: store, Checkpoint: keys.Signing(), Log: o.log, Version: o.version,
 	})

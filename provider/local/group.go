@@ -110,7 +110,8 @@ func (p *Provider) reconcile(g *group) (again time.Duration, done bool) {
 	}
 	for range g.Size.Desired - len(live) {
 		m := p.add(machineRecord{
-			ID: newMachineID(), Group: g.Name, Cluster: g.Cluster, Image: g.Image, Service: g.Service, Config: g.Config, Limits: g.Limits, Created: time.Now(),
+			ID: newMachineID(), Group: g.Name, Cluster: g.Cluster, Image: g.Image, Service: g.Service, Config: g.Config,
+			ConfigVersion: g.ConfigVersion, Limits: g.Limits, Created: time.Now(),
 		})
 		p.run(func() { p.launch(m) })
 	}

@@ -68,7 +68,7 @@ const (
 func (p *Provider) addThrowAway(ctx context.Context, spec slipway.MachineSpec) (*machine, error) {
 	record := machineRecord{
 		ID: spec.ID, Owner: spec.Owner, Image: spec.Image, Service: spec.Service, Config: spec.Config, Limits: spec.Limits,
-		Created: time.Now(), Expires: spec.Expires, Stay: spec.Stay,
+		Cluster: spec.Cluster, ConfigVersion: spec.ConfigVersion, Created: time.Now(), Expires: spec.Expires, Stay: spec.Stay,
 	}
 	for {
 		p.mu.Lock()
@@ -197,30 +197,29 @@ func (p *Provider) place(m *machine, place int) error {
 
 // prepare writes what the machine is given by the host, and returns the container's configuration.
 func (p *Provider) prepare(m *machine, dir string) (*specs.Spec, error) {
-	config, err := json.Marshal(agent.Config{
-		Command: m.Service.Command, User: m.Service.User, Env: m.env(), Directory: m.Service.Directory, Drain: m.drain(),
-		Stay: m.Stay,
-	})
+	values, err := p.values(context.WithoutCancel(m.ctx), m.Cluster, m.ConfigVersion)
+	if err != nil {
+		return nil, err
+	}
+	told, err := p.settings.put(m.ID, m.told(values))
 	if err != nil {
 		return nil, err
 	}
 	hosts := "127.0.0.1\tlocalhost\n" + m.address + "\t" + m.ID + "\n"
-	mounts := []specs.Mount{container.Bind(p.AgentPath, agent.Path, true)}
+	mounts := []specs.Mount{container.Bind(p.AgentPath, agent.Path, true), container.Bind(filepath.Join(told, settingsName), agent.ConfigPath, true)}
+	if slices.ContainsFunc(values, func(v slipway.LaunchValue) bool { return v.Deliver == slipway.DeliverFile }) {
+		mounts = append(mounts, container.Bind(filepath.Join(told, secretsName), agent.SecretsPath, false))
+	}
 	for _, f := range []struct {
 		name, target string
 		content      []byte
 	}{
-		{"agent.json", agent.ConfigPath, config},
 		{"resolv.conf", "/etc/resolv.conf", resolvers(resolverFiles)},
 		{"hosts", "/etc/hosts", []byte(hosts)},
 		{"hostname", "/etc/hostname", []byte(m.ID + "\n")},
 	} {
 		path := filepath.Join(dir, f.name)
-		mode := os.FileMode(0o644)
-		if f.target == agent.ConfigPath {
-			mode = 0o600 // the service's environment may hold secrets
-		}
-		if err := os.WriteFile(path, f.content, mode); err != nil {
+		if err := os.WriteFile(path, f.content, 0o644); err != nil {
 			return nil, err
 		}
 		mounts = append(mounts, container.Bind(path, f.target, true))
@@ -355,6 +354,9 @@ func (p *Provider) clean(ctx context.Context, id string, place int) error {
 			return err
 		}
 	}
+	if err := p.settings.drop(id); err != nil {
+		return err
+	}
 	if err := p.keepLogs(id); err != nil {
 		p.Log.Warn("cannot keep a machine's log", "machine", id, "error", err)
 	}
@@ -390,26 +392,34 @@ func (p *Provider) wait(d time.Duration, done <-chan struct{}) bool {
 func (m *machine) view() slipway.Instance {
 	return slipway.Instance{
 		ID: m.ID, Group: m.Group, Image: m.Image, Address: m.address, Port: m.Service.Port,
-		State: m.state, Reason: m.reason, Started: m.Created,
+		State: m.state, Reason: m.reason, Started: m.Created, ConfigVersion: m.ConfigVersion, Expires: m.Expires, Owner: m.Owner,
 	}
 }
 
 func (m *machine) drain() time.Duration { return m.Service.Drain.Or(defaultDrain) }
 
-// env is the service's environment: defaults, what was baked, what was configured for this launch, and what is so.
-func (m *machine) env() map[string]string {
+// base is what is beneath the service configuration in the service's environment: defaults, what was baked, and what slipway.yaml says.
+func (m *machine) base() map[string]string {
 	env := map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	if m.Service.Port != 0 {
 		env["PORT"] = strconv.Itoa(m.Service.Port)
 	}
 	maps.Copy(env, m.Service.Env)
 	maps.Copy(env, m.Config)
-	env["SLIPWAY_INSTANCE"] = m.ID
-	env["SLIPWAY_IMAGE"] = string(m.Image)
+	return env
+}
+
+// facts are what is so, whatever anybody says, in the service's environment.
+func (m *machine) facts() map[string]string {
+	env := map[string]string{"SLIPWAY_INSTANCE": m.ID, "SLIPWAY_IMAGE": string(m.Image)}
 	if m.Group != "" {
 		env["SLIPWAY_GROUP"] = m.Group
-		env["SLIPWAY_APPLICATION"] = m.Cluster.Application
-		env["SLIPWAY_ENVIRONMENT"] = m.Cluster.Environment
+	}
+	if m.Cluster != (slipway.Cluster{}) {
+		env["SLIPWAY_APPLICATION"], env["SLIPWAY_ENVIRONMENT"] = m.Cluster.Application, m.Cluster.Environment
+	}
+	if m.ConfigVersion != 0 {
+		env["SLIPWAY_CONFIG_VERSION"] = strconv.Itoa(m.ConfigVersion)
 	}
 	return env
 }

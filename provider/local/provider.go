@@ -28,19 +28,22 @@ type Images interface {
 	ReadImage(ctx context.Context, digest slipway.Digest) (slipway.Image, error)
 }
 
-// Config is what a provider needs; all of it is needed.
+// Config is what a provider needs; all of it is needed but Settings.
 type Config struct {
 	Dir       string // for everything it keeps; no other process may use it
 	Images    Images
 	Mounts    *rootfs.Mounts
 	AgentPath string // the slipway-agent program
-	Log       *slog.Logger
+	// Settings gives machines their service configuration; nil where none is launched with any.
+	Settings slipway.LaunchConfig
+	Log      *slog.Logger
 }
 
 // Provider implements slipway.Provider on this host.
 type Provider struct {
 	Config
 	records  records
+	settings *settings
 	runtime  *container.Runtime
 	network  *network
 	prober   *http.Client
@@ -83,7 +86,7 @@ func New(ctx context.Context, config Config) (*Provider, error) {
 		return nil, err
 	}
 	p := &Provider{
-		Config: config, records: records{dir: dir}, runtime: rt,
+		Config: config, records: records{dir: dir}, settings: newSettings(dir), runtime: rt,
 		launches: make(chan struct{}, max(2, runtime.NumCPU())),
 		groups:   map[string]*group{}, machines: map[string]*machine{},
 	}
@@ -125,7 +128,8 @@ func (p *Provider) Close(ctx context.Context) error {
 	return p.network.close()
 }
 
-// EnsureServerGroup implements slipway.Provider. An image that is missing or corrupt is refused here, before the group exists.
+// EnsureServerGroup implements slipway.Provider. An image that is missing or corrupt is refused here, before the group exists, and so is a
+// configuration that cannot be read.
 func (p *Provider) EnsureServerGroup(ctx context.Context, spec slipway.ServerGroupSpec) error {
 	if _, ok := slipway.GroupNumber(spec.Name); !ok || len(spec.Name) > 100 {
 		return slipway.Errorf(slipway.Invalid, "cannot make server group %q: want a name such as hello-prod-v001", spec.Name)
@@ -143,6 +147,9 @@ func (p *Provider) EnsureServerGroup(ctx context.Context, spec slipway.ServerGro
 		return err
 	}
 	if err := p.checkImage(ctx, spec.Image); err != nil {
+		return err
+	}
+	if _, err := p.values(ctx, spec.Cluster, spec.ConfigVersion); err != nil {
 		return err
 	}
 	p.mu.Lock()

@@ -17,17 +17,18 @@ import (
 
 // machineRecord is what is on disk of a machine. It is there before anything else of the machine, and goes after everything else.
 type machineRecord struct {
-	ID      string            `json:"id"`
-	Group   string            `json:"group,omitempty"`
-	Owner   string            `json:"owner,omitempty"`
-	Cluster slipway.Cluster   `json:"cluster,omitzero"`
-	Image   slipway.Digest    `json:"image"`
-	Service slipway.Service   `json:"service"`
-	Config  map[string]string `json:"config,omitempty"`
-	Limits  slipway.Limits    `json:"limits,omitzero"`
-	Created time.Time         `json:"created"`
-	Expires time.Time         `json:"expires,omitzero"` // of a throw-away
-	Stay    bool              `json:"stay,omitempty"`   // as in slipway.MachineSpec
+	ID            string            `json:"id"`
+	Group         string            `json:"group,omitempty"`
+	Owner         string            `json:"owner,omitempty"`
+	Cluster       slipway.Cluster   `json:"cluster,omitzero"`
+	Image         slipway.Digest    `json:"image"`
+	Service       slipway.Service   `json:"service"`
+	Config        map[string]string `json:"config,omitempty"`
+	ConfigVersion int               `json:"config_version,omitempty"`
+	Limits        slipway.Limits    `json:"limits,omitzero"`
+	Created       time.Time         `json:"created"`
+	Expires       time.Time         `json:"expires,omitzero"` // of a throw-away
+	Stay          bool              `json:"stay,omitempty"`   // as in slipway.MachineSpec
 
 	Place   int  `json:"place"`             // on the network
 	Healthy bool `json:"healthy,omitempty"` // it has been healthy; a later process takes it for healthy at once

@@ -31,6 +31,9 @@ func (p *Provider) recover(ctx context.Context) error {
 	if p.network, err = openNetwork(filepath.Join(p.Dir, "network.json"), p.hash(), places, p.Log); err != nil {
 		return err
 	}
+	if err := p.settings.sweep(known); err != nil {
+		return err
+	}
 	containers, err := p.runtime.List()
 	if err != nil {
 		return err

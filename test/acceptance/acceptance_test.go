@@ -21,6 +21,7 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/test/daemon"
+	"github.com/slipway-sh/slipway/test/load"
 )
 
 // TestScripts runs every script of testdata. They share one slipwayd, and with it the cache of Debian bases; each has an
@@ -69,6 +70,10 @@ func TestScripts(t *testing.T) {
 			"healthy":  healthy,
 			"big":      big,
 			"registry": registry,
+			"told":     told,
+			"write":    writeRoot,
+			"traffic":  traffic,
+			"nowhere":  nowhere,
 		},
 	})
 }
@@ -77,6 +82,7 @@ func TestScripts(t *testing.T) {
 type script struct {
 	daemon   *daemon.Daemon
 	registry *hub // nil until it has one
+	load     *load.Generator
 }
 
 type daemonKey struct{}

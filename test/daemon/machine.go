@@ -3,9 +3,14 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -14,18 +19,27 @@ import (
 
 // KillMachine ends a machine behind slipwayd's back: SIGKILL to its first process, as the kernel sends when memory runs out.
 func (d *Daemon) KillMachine(ctx context.Context, id string) error {
+	pid, err := d.firstProcess(ctx, id)
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, syscall.SIGKILL)
+}
+
+// firstProcess returns the host's ID of a machine's first process.
+func (d *Daemon) firstProcess(ctx context.Context, id string) (int, error) {
 	out, err := exec.CommandContext(ctx, "runc", "--root", filepath.Join(d.Data, "local/runc"), "state", id).Output()
 	if err != nil {
-		return fmt.Errorf("cannot ask runc about machine %s: %w", id, err)
+		return 0, fmt.Errorf("cannot ask runc about machine %s: %w", id, err)
 	}
 	var state struct{ Pid int }
 	if err := json.Unmarshal(out, &state); err != nil {
-		return fmt.Errorf("cannot read runc's answer about machine %s: %w", id, err)
+		return 0, fmt.Errorf("cannot read runc's answer about machine %s: %w", id, err)
 	}
 	if state.Pid <= 1 {
-		return fmt.Errorf("machine %s does not run: %s", id, out)
+		return 0, fmt.Errorf("machine %s does not run: %s", id, out)
 	}
-	return syscall.Kill(state.Pid, syscall.SIGKILL)
+	return state.Pid, nil
 }
 
 // AwaitHealthy returns a cluster's status once the group that serves it has so many healthy instances, none of them the one
@@ -58,4 +72,59 @@ func healthy(status slipway.ClusterStatus, without string) int {
 		}
 	}
 	return n
+}
+
+// Told is what the process of a machine's service has been told, as it sees it itself.
+type Told struct {
+	Env   []string
+	Files []string // "name mode uid:gid content"
+}
+
+// Told looks at a machine's service through the kernel, as the service does.
+func (d *Daemon) Told(ctx context.Context, id string) (Told, error) {
+	first, err := d.firstProcess(ctx, id)
+	if err != nil {
+		return Told{}, err
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", first, first))
+	if err != nil {
+		return Told{}, err
+	}
+	service, _, _ := strings.Cut(strings.TrimSpace(string(children)), " ")
+	env, err := os.ReadFile(filepath.Join("/proc", service, "environ"))
+	if err != nil {
+		return Told{}, err
+	}
+	told := Told{Env: strings.Split(strings.TrimSuffix(string(env), "\x00"), "\x00")}
+	dir := filepath.Join("/proc", service, "root", slipway.ConfigFiles)
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Told{}, err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return Told{}, err
+		}
+		content, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return Told{}, err
+		}
+		owner := info.Sys().(*syscall.Stat_t)
+		told.Files = append(told.Files, fmt.Sprintf("%s %04o %d:%d %s", e.Name(), info.Mode().Perm(), owner.Uid, owner.Gid, content))
+	}
+	return told, nil
+}
+
+// Write writes to a file of a machine's root, as a program of the machine would.
+func (d *Daemon) Write(ctx context.Context, id, path, content string) error {
+	first, err := d.firstProcess(ctx, id)
+	if err != nil {
+		return err
+	}
+	inside := filepath.Join("/proc", strconv.Itoa(first), "root", path)
+	if err := os.MkdirAll(filepath.Dir(inside), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(inside, []byte(content), 0o644)
 }
