@@ -3,6 +3,7 @@ module github.com/slipway-sh/slipway
 go 1.26.8
 
 require (
+	filippo.io/age v1.3.1
 	github.com/BurntSushi/toml v1.6.0
 	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/aclements/go-moremath v0.0.0-20241023150245-c8bbc672ef66
@@ -53,7 +54,6 @@ require (
 )
 
 require (
-	filippo.io/age v1.3.1 // indirect
 	filippo.io/hpke v0.4.0 // indirect
 	github.com/achanda/go-sysctl v0.0.0-20160222034550-6be7678c45d2 // indirect
 	github.com/antlr4-go/antlr/v4 v4.13.1 // indirect

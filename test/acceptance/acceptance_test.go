@@ -191,7 +191,10 @@ func lookUp(ts *testscript.TestScript, path string) string {
 			v = at[name]
 		case []any:
 			i, err := strconv.Atoi(name)
-			if err != nil || i >= len(at) {
+			if i < 0 { // counts from the end
+				i += len(at)
+			}
+			if err != nil || i < 0 || i >= len(at) {
 				ts.Fatalf("%s: no %q in a list of %d", path, name, len(at))
 			}
 			v = at[i]

@@ -86,11 +86,10 @@ func (d *Daemon) Told(ctx context.Context, id string) (Told, error) {
 	if err != nil {
 		return Told{}, err
 	}
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", first, first))
+	service, err := child(first)
 	if err != nil {
 		return Told{}, err
 	}
-	service, _, _ := strings.Cut(strings.TrimSpace(string(children)), " ")
 	env, err := os.ReadFile(filepath.Join("/proc", service, "environ"))
 	if err != nil {
 		return Told{}, err
@@ -114,6 +113,24 @@ func (d *Daemon) Told(ctx context.Context, id string) (Told, error) {
 		told.Files = append(told.Files, fmt.Sprintf("%s %04o %d:%d %s", e.Name(), info.Mode().Perm(), owner.Uid, owner.Gid, content))
 	}
 	return told, nil
+}
+
+// child returns a child of a process, whichever of its threads has made it.
+func child(pid int) (string, error) {
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return "", err
+	}
+	for _, list := range lists {
+		b, err := os.ReadFile(list)
+		if err != nil {
+			return "", err
+		}
+		if children := strings.Fields(string(b)); len(children) > 0 {
+			return children[0], nil
+		}
+	}
+	return "", fmt.Errorf("process %d has no children", pid)
 }
 
 // Write writes to a file of a machine's root, as a program of the machine would.
