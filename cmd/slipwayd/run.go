@@ -236,8 +236,7 @@ func run(ctx context.Context, o options) (err error) {
 	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log}
 	api := httpapi.New(httpapi.Config{
 		Guard: guard, Approvals: approvals, Accounts: machines,
-		Configs: configs,
-		Store: store, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
+		Store: store, Configs: configs, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Audit: store, Checkpoint: keys.Signing(), Log: o.log, Version: o.version,
 	})
 	return serve(ctx, o, api, listeners, started)
