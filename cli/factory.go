@@ -23,13 +23,18 @@ type Factory struct {
 	Version  string
 
 	server  string // --server
+	ca      string // --ca
 	json    bool   // --json
 	running bool   // the command line was understood
 }
 
 // client returns a client of the slipwayd that --server or SLIPWAY_SERVER names.
 func (f *Factory) client() (*client.Client, error) {
-	return client.New(cmp.Or(f.server, f.Env("SLIPWAY_SERVER"), client.DefaultServer))
+	c, err := client.New(cmp.Or(f.server, f.Env("SLIPWAY_SERVER"), client.DefaultServer))
+	if err != nil {
+		return nil, err
+	}
+	return c, f.trust(c)
 }
 
 // errInterrupted says that a signal ended a command that leaves nothing behind.

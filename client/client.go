@@ -36,12 +36,14 @@ type Client struct {
 	server string // as given
 	base   string // what paths are appended to
 	http   *http.Client
+
+	transport *http.Transport // below http
 }
 
 // New returns a client of the slipwayd at server: "unix:/path/of/socket" or "http://host:port". It does not connect yet.
 func New(server string) (*Client, error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true, ExpectContinueTimeout: time.Second}
-	c := &Client{Patience: defaultPatience, server: server, http: &http.Client{Transport: transport}}
+	c := &Client{Patience: defaultPatience, server: server, http: &http.Client{Transport: transport}, transport: transport}
 	if socket, ok := strings.CutPrefix(server, "unix:"); ok && socket != "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -134,6 +136,9 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
+	}
+	if untrusted := c.untrusted(err); untrusted != nil {
+		return untrusted
 	}
 	var dial *net.OpError
 	if !errors.As(err, &dial) || dial.Op != "dial" {

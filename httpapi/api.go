@@ -38,7 +38,8 @@ type Config struct {
 	Log        *slog.Logger        // hears of internal errors, which callers are not shown
 	Version    string              // of slipwayd
 	Audit      slipway.AuditLog    // nil: the Store, if it can; without one nothing can be changed
-	Checkpoint audit.Signer        // signs checkpoints of the audit log
+	Limits     Limits
+	Checkpoint audit.Signer // signs checkpoints of the audit log
 }
 
 // New returns the API's handler. It trusts whoever can connect, so it belongs on a unix socket or on the loopback; there it
@@ -69,7 +70,7 @@ func New(cfg Config) http.Handler {
 		op.Middlewares = r.middlewares(a)
 		r.register(a, h, op)
 	}
-	return a.audited(a.mux, guard(unknown(a.mux)))
+	return newLimiter(a.Limits).limited(a.audited(a.mux, guard(unknown(a.mux))))
 }
 
 type api struct {

@@ -116,8 +116,10 @@ func (r route) operation(schemas huma.Registry) huma.Operation {
 		DefaultStatus: r.status,
 		Errors:        r.errors,
 		MaxBodyBytes:  maxBody,
-		Parameters:    r.headers(),
-		Extensions:    map[string]any{"x-access": string(r.access)},
+
+		BodyReadTimeout: -1, // see Limits
+		Parameters:      r.headers(),
+		Extensions:      map[string]any{"x-access": string(r.access)},
 	}
 	if r.large {
 		op.MaxBodyBytes = maxContext

@@ -11,9 +11,8 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
-// listen opens the API's listeners, all or none. An address is "unix:/path" or "host:port" with a loopback host: the API asks
-// nobody who they are, so it is for this machine's root alone on a socket and for this machine alone on a port.
-func listen(addresses []string) (listeners []net.Listener, err error) {
+// listen opens the API's listeners, all or none. An address is "unix:/path", for this host's root alone, or what [secured.listenTCP] takes.
+func listen(addresses []string, tcp *secured) (listeners []net.Listener, err error) {
 	defer func() {
 		if err != nil {
 			for _, l := range listeners {
@@ -23,7 +22,7 @@ func listen(addresses []string) (listeners []net.Listener, err error) {
 		}
 	}()
 	for _, address := range addresses {
-		l, err := listenOne(address)
+		l, err := listenOne(address, tcp)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return listeners, slipway.Errorf(slipway.Conflict, "cannot listen on %s: address already in use; choose another with --listen", address)
 		}
@@ -35,22 +34,11 @@ func listen(addresses []string) (listeners []net.Listener, err error) {
 	return listeners, nil
 }
 
-func listenOne(address string) (net.Listener, error) {
+func listenOne(address string, tcp *secured) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return listenUnix(path)
 	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, slipway.Errorf(slipway.Invalid, "cannot listen on %q: want unix:/path or 127.0.0.1:port", address)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, slipway.Errorf(slipway.Refused, "cannot listen on %s: the API has no authentication yet and is only served on loopback addresses and unix sockets", address)
-	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, slipway.Errorf(slipway.Unprepared, "cannot listen on %s: %w", address, err)
-	}
-	return l, nil
+	return tcp.listenTCP(address)
 }
 
 // listenUnix listens on a socket that only root may connect to. It replaces one that a slipwayd which was killed left behind,

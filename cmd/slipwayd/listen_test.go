@@ -42,7 +42,7 @@ func TestListenUnix(t *testing.T) {
 		{path("none/socket"), slipway.Unprepared},
 		{path(strings.Repeat("long", 30)), slipway.Invalid},
 	} {
-		l, err := listenOne("unix:" + c.path)
+		l, err := listenOne("unix:"+c.path, nil)
 		if c.code != "" {
 			if slipway.CodeOf(err) != c.code {
 				t.Errorf("%s: %v, want code %s", c.path, err, c.code)

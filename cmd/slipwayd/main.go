@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/redact"
 )
 
 // version is set by the linker.
@@ -53,7 +54,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
-			o.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel}))
+			o.log = slog.New(redact.NewHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: logLevel})))
 			return o.complete()
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
@@ -63,7 +64,12 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.PersistentFlags().StringVar(&o.agent, "agent", "", "slipway-agent `program` to run inside machines (default: beside slipwayd)")
 	cmd.PersistentFlags().StringVar(&o.probe, "probe", "", "slipway-probe `program` that goss tests take into machines (default: beside slipwayd)")
 	cmd.PersistentFlags().TextVar(&logLevel, "log-level", logLevel, "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
-	cmd.Flags().StringArrayVar(&o.listen, "listen", nil, "`address` to serve the API on, unix:/path or 127.0.0.1:port; repeatable (default unix:DATA/slipwayd.sock)")
+	cmd.Flags().StringArrayVar(&o.listen, "listen", nil, "`address` to serve the API on: unix:/path, 127.0.0.1:port, or https://host:port; repeatable (default unix:DATA/slipwayd.sock)")
+	cmd.Flags().StringVar(&o.tlsCert, "tls-cert", "", "`file` with the certificate for TLS, PEM, read again when it changes (default: a certificate authority of its own in DATA/tls)")
+	cmd.Flags().StringVar(&o.tlsKey, "tls-key", "", "`file` with the certificate's key, PEM")
+	cmd.Flags().StringArrayVar(&o.tlsNames, "tls-name", nil, "`name` or address that clients call this server, for certificates of its own authority; repeatable (this host's own always are)")
+	cmd.Flags().BoolVar(&o.insecureHTTP, "insecure-http", false, "serve http:// on addresses that others can reach, too: for behind a proxy that has TLS")
+	cmd.Flags().Float64Var(&o.rate, "rate-limit", 250, "`requests` a second that an address may make for long; more is answered with 429. Below 0: any number")
 	cmd.Flags().StringVar(&o.store, "store", "", "`address` of the PostgreSQL database that has the records, postgres://user@host/database; its password comes from $PGPASSWORD or the file that $PGPASSFILE names (default: DATA/slipway.db, SQLite)")
 	cmd.Flags().StringVar(&o.lbAddress, "lb-address", "127.0.0.1", "`IP` load balancers listen on when an environment names none; 0.0.0.0 for all")
 	cmd.Flags().StringArrayVar(&o.insecure, "insecure-registry", nil, "`host`[:port] of a registry to speak to without TLS; repeatable (this host's own always may be)")
@@ -77,19 +83,23 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 
 // options are what slipwayd is told when it starts.
 type options struct {
-	data       string
-	agent      string
-	probe      string
-	listen     []string
-	store      string // of records: a file, or a PostgreSQL URL
-	lbAddress  string
-	insecure   []string // registries
-	outbound   []string // what may be connected to beside public addresses
-	signingKey string
-	cacheSize  string
-	cacheAge   time.Duration
-	version    string
-	log        *slog.Logger
+	data            string
+	agent           string
+	probe           string
+	listen          []string
+	store           string // of records: a file, or a PostgreSQL URL
+	lbAddress       string
+	insecure        []string // registries
+	tlsCert, tlsKey string
+	tlsNames        []string
+	insecureHTTP    bool
+	rate            float64
+	outbound        []string // what may be connected to beside public addresses
+	signingKey      string
+	cacheSize       string
+	cacheAge        time.Duration
+	version         string
+	log             *slog.Logger
 }
 
 // complete fills in the defaults that depend on other options.

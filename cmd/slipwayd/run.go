@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -79,7 +80,9 @@ func run(ctx context.Context, o options) (err error) {
 	var stops closers
 	defer func() { err = errors.Join(err, stops.close()) }()
 
-	listeners, err := listen(o.listen)
+	listeners, err := listen(o.listen, &secured{
+		cert: o.tlsCert, key: o.tlsKey, names: o.tlsNames, dir: o.path("tls"), insecureHTTP: o.insecureHTTP, log: o.log,
+	})
 	if err != nil {
 		return err
 	}
@@ -237,7 +240,7 @@ func run(ctx context.Context, o options) (err error) {
 	api := httpapi.New(httpapi.Config{
 		Guard: guard, Approvals: approvals, Accounts: machines,
 		Store: store, Configs: configs, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
-		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Audit: store, Checkpoint: keys.Signing(), Log: o.log, Version: o.version,
+		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate}, Log: o.log, Version: o.version,
 	})
 	return serve(ctx, o, api, listeners, started)
 }
@@ -281,6 +284,8 @@ func serve(ctx context.Context, o options, api http.Handler, listeners []net.Lis
 		Handler:           api,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(o.log.Handler(), slog.LevelDebug), // handshakes that fail, above all: anybody can cause them
 		BaseContext:       func(net.Listener) context.Context { return streams },
 	}
 	var serving errgroup.Group

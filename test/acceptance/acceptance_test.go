@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -237,6 +238,12 @@ func startOwn(ts *testscript.TestScript, size []string) {
 	}
 	d, err := daemon.New(current(ts).Programs, filepath.Join(dir, "d"))
 	ts.Check(err)
+	if more := strings.Fields(ts.Getenv("SLIPWAYD_ARGS")); len(more) > 0 {
+		d.Args = append(d.Args, more...)
+		if slices.Contains(more, "--listen") { // the socket, too: that is how the test itself speaks to it
+			d.Args = append(d.Args, "--listen", d.Address())
+		}
+	}
 	ts.Defer(func() {
 		ts.Check(d.Destroy())
 		if len(size) == 1 {
