@@ -43,7 +43,7 @@ In the directory of your slipway.yaml:
 	root.SetIn(f.In)
 	root.SetOut(f.Out)
 	root.SetErr(f.Err)
-	root.PersistentFlags().StringVar(&f.server, "server", "", "where slipwayd is: unix:/path or http://host:port (default $SLIPWAY_SERVER, else unix:/var/lib/slipway/slipwayd.sock)")
+	root.PersistentFlags().StringVar(&f.server, "server", "", "where slipwayd is: unix:/path or http://host:port; several, separated by commas, if one stands by for another (default $SLIPWAY_SERVER, else unix:/var/lib/slipway/slipwayd.sock)")
 	root.PersistentFlags().StringVar(&f.ca, "ca", "", "whom to trust to be slipwayd: a `file` with a certificate authority, PEM, or the fingerprint of one, sha256:… (default $SLIPWAY_CA, else whom this host trusts)")
 	root.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON: the API's own types; errors too, on stderr")
 	root.AddGroup(&cobra.Group{ID: "do", Title: "Work:"}, &cobra.Group{ID: "tell", Title: "Tell what is under way:"},

@@ -27,8 +27,9 @@ const defaultPatience = 2 * time.Minute
 // maxError is how much of an answer that is no problem+json is read.
 const maxError = 64 << 10
 
-// Client is a connection to one slipwayd. Methods are safe for concurrent use; they return [slipway.Error] values with the
-// server's code, or Unavailable if slipwayd cannot be reached. None of them retries, but for [Client.Events].
+// Client is a connection to a slipwayd, or to whichever of several serves. Methods are safe for concurrent use; they return
+// [slipway.Error] values with the server's code, or Unavailable if slipwayd cannot be reached. None of them retries, but for
+// [Client.Events]; with several servers each looks for the one that serves, for half a minute.
 type Client struct {
 	// Patience is how long Events keeps trying to reach slipwayd before it gives up. Set it before the first call.
 	Patience time.Duration
@@ -37,27 +38,64 @@ type Client struct {
 	base   string // what paths are appended to
 	http   *http.Client
 
-	transport *http.Transport // below http
+	wires []wire // below http, one for each server
 }
 
-// New returns a client of the slipwayd at server: "unix:/path/of/socket" or "http://host:port". It does not connect yet.
+// New returns a client of the slipwayd at server: "unix:/path/of/socket" or "http://host:port", or several of these, separated by commas,
+// of which one serves and others stand by. It does not connect yet.
 func New(server string) (*Client, error) {
+	c := &Client{Patience: defaultPatience, server: server, http: &http.Client{}}
+	if !strings.Contains(server, ",") {
+		base, transport, err := reach(server)
+		if err != nil {
+			return nil, err
+		}
+		c.base, c.http.Transport, c.wires = base, transport, []wire{newWire(base, transport)}
+		return c, nil
+	}
+	several, err := newFailover(strings.Split(server, ","))
+	if err != nil {
+		return nil, err
+	}
+	c.base, c.http.Transport = unixBase, several
+	for _, s := range several.servers {
+		c.wires = append(c.wires, newWire(s.base.String(), s.transport))
+	}
+	return c, nil
+}
+
+// wire is what a server is connected to with.
+type wire struct {
+	*http.Transport
+	host string // what the server is called
+}
+
+func newWire(base string, transport *http.Transport) wire {
+	w := wire{Transport: transport}
+	if u, err := url.Parse(base); err == nil {
+		w.host = u.Hostname()
+	}
+	return w
+}
+
+// unixBase is what paths are appended to where the host does not matter.
+const unixBase = "http://slipwayd"
+
+// reach returns what the paths of a server's API are appended to, and how it is connected to.
+func reach(server string) (base string, _ *http.Transport, _ error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true, ExpectContinueTimeout: time.Second}
-	c := &Client{Patience: defaultPatience, server: server, http: &http.Client{Transport: transport}, transport: transport}
 	if socket, ok := strings.CutPrefix(server, "unix:"); ok && socket != "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", socket)
 		}
-		c.base = "http://slipwayd"
-		return c, nil
+		return unixBase, transport, nil
 	}
 	u, err := url.Parse(server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, slipway.Errorf(slipway.Invalid, "cannot use %q as server: want unix:/path/of/slipwayd.sock or http://host:port", server)
+		return "", nil, slipway.Errorf(slipway.Invalid, "cannot use %q as server: want unix:/path/of/slipwayd.sock or http://host:port", server)
 	}
-	c.base = strings.TrimSuffix(server, "/")
-	return c, nil
+	return strings.TrimSuffix(server, "/"), transport, nil
 }
 
 // Close ends idle connections.

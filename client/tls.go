@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/slipway-sh/slipway"
@@ -37,7 +36,9 @@ func (c *Client) TrustCA(text []byte) error {
 	if !pool.AppendCertsFromPEM(text) {
 		return slipway.Errorf(slipway.Invalid, "cannot trust the certificate authority: there is no certificate in PEM")
 	}
-	c.transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	for _, w := range c.wires {
+		w.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
 	return nil
 }
 
@@ -48,14 +49,12 @@ func (c *Client) PinCA(text string) error {
 	if !ok {
 		return slipway.Errorf(slipway.Invalid, "cannot trust %q: want the fingerprint of a certificate, sha256:… with 64 hexadecimal digits, as slipwayd logs it when it starts", text)
 	}
-	name := ""
-	if u, err := url.Parse(c.base); err == nil {
-		name = u.Hostname()
-	}
-	c.transport.TLSClientConfig = &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, // VerifyConnection does all of it, by the pin
-		VerifyConnection:   func(state tls.ConnectionState) error { return verifyPinned(state, name, pin) },
+	for _, w := range c.wires {
+		w.TLSClientConfig = &tls.Config{
+			MinVersion:         tls.VersionTLS12,
+			InsecureSkipVerify: true, // VerifyConnection does all of it, by the pin
+			VerifyConnection:   func(state tls.ConnectionState) error { return verifyPinned(state, w.host, pin) },
+		}
 	}
 	return nil
 }

@@ -3,7 +3,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,15 +13,18 @@ import (
 	"sync"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/slipway-sh/slipway"
 )
 
-// Namespace is the Temporal namespace all of Slipway's workflows live in.
+// Namespace is the Temporal namespace all of Slipway's workflows live in, unless an external cluster has another for them.
 const Namespace = "slipway"
 
 // retention is how long the history of a finished workflow is kept. What came of it is in the store, for good.
@@ -37,8 +42,10 @@ type Config struct {
 	Dir     string // holds temporal.db and temporal-visibility.db; must exist
 	LogFile string // of the embedded server, bounded in size; default Dir/logs/temporal.log
 	// Address is host:port of an external Temporal cluster. Then nothing is embedded and Dir and LogFile are not used.
-	Address string
-	Log     *slog.Logger
+	Address   string
+	Namespace string      // in that cluster, made if it is missing; default [Namespace]
+	TLS       *tls.Config // for that cluster; nil for a connection in the clear
+	Log       *slog.Logger
 }
 
 // Engine runs workflows. Its methods are safe for concurrent use.
@@ -53,30 +60,69 @@ type Engine struct {
 
 // Start returns an engine that has answered its first request. Workflows left by an earlier process go on once a worker for
 // their task queue is started. Only one process may have an engine on a directory; the caller sees to that.
+// An external cluster that does not answer is Unavailable.
 func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	options := client.Options{HostPort: cfg.Address, Namespace: Namespace, Logger: log.NewStructuredLogger(warnings(cfg.Log))}
 	e := &Engine{}
-	if cfg.Address == "" {
-		if cfg.LogFile == "" {
-			cfg.LogFile = filepath.Join(cfg.Dir, "logs", "temporal.log")
+	if cfg.Address != "" {
+		options.Namespace = cmp.Or(cfg.Namespace, Namespace)
+		options.ConnectionOptions.TLS = cfg.TLS
+		if err := e.reach(ctx, options); err != nil {
+			return nil, errors.Join(external(options, err), e.Stop())
 		}
-		var err error
-		if e.server, err = startServer(cfg); err != nil {
-			return nil, fmt.Errorf("cannot start the embedded Temporal server: %w", err)
-		}
-		options.HostPort = e.server.address
-		options.ConnectionOptions.TLS = e.server.tls.client
+		return e, nil
+	}
+	if cfg.LogFile == "" {
+		cfg.LogFile = filepath.Join(cfg.Dir, "logs", "temporal.log")
 	}
 	var err error
-	if e.client, err = e.dial(ctx, options); err == nil {
-		err = ensureNamespace(ctx, e.client.WorkflowService())
+	if e.server, err = startServer(cfg); err != nil {
+		return nil, fmt.Errorf("cannot start the embedded Temporal server: %w", err)
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot reach Temporal at %s: %w", options.HostPort, err), e.Stop())
+	options.HostPort = e.server.address
+	options.ConnectionOptions.TLS = e.server.tls.client
+	if e.client, err = e.dial(ctx, options); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot reach the embedded Temporal server at %s: %w", options.HostPort, err), e.Stop())
 	}
 	return e, nil
+}
+
+// reach connects to an external cluster and sees to its namespace.
+func (e *Engine) reach(ctx context.Context, options client.Options) (err error) {
+	if e.client, err = client.DialContext(ctx, options); err != nil {
+		return err
+	}
+	if err := ensureNamespace(ctx, e.client.WorkflowService(), options.Namespace); err != nil {
+		return err
+	}
+	// A namespace that was made right now is known to all parts of the cluster some seconds later.
+	ticks := time.NewTicker(dialEvery)
+	defer ticks.Stop()
+	for {
+		_, err := e.client.DescribeTaskQueue(ctx, options.Namespace, enums.TASK_QUEUE_TYPE_WORKFLOW)
+		if _, unknown := errors.AsType[*serviceerror.NamespaceNotFound](err); !unknown {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-ticks.C:
+		}
+	}
+}
+
+// external says why an external cluster cannot be used.
+func external(options client.Options, err error) error {
+	doing := fmt.Sprintf("use namespace %s of Temporal at %s", options.Namespace, options.HostPort)
+	if _, denied := errors.AsType[*serviceerror.PermissionDenied](err); denied {
+		return slipway.Errorf(slipway.Unprepared, "cannot %s: it does not allow that; have its operator make the namespace, and check --temporal-cert: %w", doing, err)
+	}
+	if _, away := errors.AsType[*serviceerror.Unavailable](err); away || errors.Is(err, context.DeadlineExceeded) {
+		return slipway.Errorf(slipway.Unavailable, "cannot %s: it does not answer; check --temporal and the options of its TLS: %w", doing, err)
+	}
+	return fmt.Errorf("cannot %s: %w", doing, err)
 }
 
 // dial connects, and waits for a server of our own that listens and is not ready yet.
@@ -156,13 +202,13 @@ func (e *Engine) Stop() error {
 }
 
 // ensureNamespace makes the namespace on an external cluster; embedded it is there before the server starts.
-func ensureNamespace(ctx context.Context, service workflowservice.WorkflowServiceClient) error {
-	_, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: Namespace})
+func ensureNamespace(ctx context.Context, service workflowservice.WorkflowServiceClient, namespace string) error {
+	_, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
 	if _, missing := errors.AsType[*serviceerror.NamespaceNotFound](err); !missing {
 		return err
 	}
 	_, err = service.RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
-		Namespace:                        Namespace,
+		Namespace:                        namespace,
 		Description:                      "Slipway's bakes, deployments and executions",
 		WorkflowExecutionRetentionPeriod: durationpb.New(retention),
 	})

@@ -25,6 +25,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/slipway-sh/slipway"
 )
 
 const queue = "test"
@@ -359,6 +361,48 @@ func TestExternalCluster(t *testing.T) {
 	defer cancel()
 	if _, err := Start(ctx, Config{Address: e.server.address}); err == nil || !strings.Contains(err.Error(), e.server.address) {
 		t.Fatalf("err = %v", err)
+	}
+}
+
+// TestExternalClusterDoesTheWork has an engine work on a server that is not its own, in a namespace of its own.
+func TestExternalClusterDoesTheWork(t *testing.T) {
+	dir := t.TempDir()
+	s, err := startServer(Config{Dir: dir, LogFile: filepath.Join(dir, "logs", "temporal.log")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	cfg := Config{Address: s.address, Namespace: "elsewhere", TLS: s.tls.client}
+	for _, when := range []string{"when it has no such namespace", "when it has"} {
+		e, err := Start(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(when, err)
+		}
+		t.Cleanup(func() {
+			if err := e.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := work(e, nil); err != nil {
+			t.Fatal(err)
+		}
+		run, err := e.Client().ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "w", TaskQueue: queue}, "steps", "")
+		if err != nil {
+			t.Fatal(when, err)
+		}
+		var done []int
+		if err := run.Get(t.Context(), &done); err != nil || len(done) != 5 {
+			t.Errorf("%s: %v, %v", when, done, err)
+		}
+	}
+	plain := cfg
+	plain.TLS = nil
+	if _, err := Start(t.Context(), plain); slipway.CodeOf(err) != slipway.Unavailable || !strings.Contains(err.Error(), s.address) {
+		t.Errorf("without its TLS: %v, want Unavailable", err)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package natsbus carries Slipway's live events over NATS: today a NATS server with JetStream inside this process, which
-// listens on no port. It implements [slipway.Bus].
+// Package natsbus carries Slipway's live events over NATS: a NATS server with JetStream inside this process, which listens on no
+// port, or servers elsewhere. It implements [slipway.Bus].
 package natsbus
 
 import (
@@ -31,15 +31,20 @@ const (
 	backlog      = 1024 // events a subscriber may lag behind before it loses some
 )
 
-// Config says where the bus keeps its state.
+// Config says where the bus is.
 type Config struct {
-	Dir string // made if it is missing
-	Log *slog.Logger
+	Dir string // of the embedded server; made if it is missing
+	// Address is that of external servers, nats://host:port or tls://host:port, several separated by commas. Then nothing is embedded.
+	Address string
+	// Credentials is a file with the user's JWT and seed, or a seed alone, that external servers want; "" for none.
+	Credentials string
+	CA          string // a PEM file with the authorities that vouch for external servers; "" for the host's
+	Log         *slog.Logger
 }
 
 // Bus is a [slipway.Bus].
 type Bus struct {
-	server *server.Server
+	server *server.Server // nil with external servers
 	conn   *nats.Conn
 	log    *slog.Logger
 
@@ -49,11 +54,18 @@ type Bus struct {
 
 var _ slipway.Bus = (*Bus)(nil)
 
-// Start returns a bus that takes events. Only one process may have a bus on a directory; the caller sees to that.
+// Start returns a bus that takes events. Only one process may have a bus on a directory; the caller sees to that. External servers that do
+// not answer are Unavailable; once they did, they may go away and come back.
 func Start(ctx context.Context, cfg Config) (*Bus, error) {
 	b := &Bus{log: cfg.Log, closed: make(chan struct{})}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Address != "" {
+		if err := b.reach(cfg); err != nil {
+			return nil, err
+		}
+		return b, nil
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot start NATS: %w", err)
@@ -145,8 +157,10 @@ func (b *Bus) Close() {
 		if b.conn != nil {
 			b.conn.Close()
 		}
-		b.server.Shutdown()
-		b.server.WaitForShutdown()
+		if b.server != nil {
+			b.server.Shutdown()
+			b.server.WaitForShutdown()
+		}
 	})
 }
 
