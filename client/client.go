@@ -4,6 +4,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -129,6 +130,9 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if _, several := c.http.Transport.(*failover); several && method == http.MethodPost {
+		req.Header.Set(keyHeader, rand.Text()) // so that another can be sent the same again
 	}
 	req.Header.Set("Accept", "application/json")
 	res, err := c.do(req)

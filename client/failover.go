@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -14,8 +15,11 @@ import (
 // failoverPatience is how long a request looks for a server that serves: one that takes over needs a few seconds.
 const failoverPatience = 30 * time.Second
 
+// keyHeader is the header with the key of a request that is carried out once, however often it is sent.
+const keyHeader = "Idempotency-Key"
+
 // failover sends requests to the one of several servers that serves, and looks for the one that does now when that has gone. A request that a
-// server may have begun to carry out is not sent again, unless it only asks.
+// server may have begun to carry out is not sent again, unless it only asks or has a key.
 type failover struct {
 	servers []endpoint
 	current atomic.Int64 // which of them answered last
@@ -56,18 +60,26 @@ func (f *failover) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		res, err := f.servers[n].transport.RoundTrip(again)
-		if err == nil || req.Context().Err() != nil || !repeatable(req, body, err) || time.Since(started) > failoverPatience {
+		switch {
+		case req.Context().Err() != nil || time.Since(started) > failoverPatience:
 			return res, err
-		}
-		f.current.CompareAndSwap(int64(n), int64((n+1)%len(f.servers)))
-		if tried%len(f.servers) > 0 {
-			continue
+		case err != nil && !repeatable(req, body, err):
+			return nil, err
+		case err != nil:
+			f.current.CompareAndSwap(int64(n), int64((n+1)%len(f.servers)))
+			if tried%len(f.servers) > 0 {
+				continue
+			}
+		case tried > 1 && res.StatusCode == http.StatusConflict && res.Header.Get("Retry-After") != "":
+			res.Body.Close() // the server that died had begun; what came of it is known soon
+		default:
+			return res, nil
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-req.Context().Done():
 			timer.Stop()
-			return nil, err
+			return nil, context.Cause(req.Context())
 		case <-timer.C:
 		}
 		pause = min(2*pause, lastPause)
@@ -109,7 +121,7 @@ func repeatable(req *http.Request, body *untouched, err error) bool {
 	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
 		return true
 	}
-	return req.Method == http.MethodGet || req.Method == http.MethodHead
+	return req.Method == http.MethodGet || req.Method == http.MethodHead || req.Header.Get(keyHeader) != ""
 }
 
 // untouched is a body that can be read once, and stays open for another server as long as none has.

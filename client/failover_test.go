@@ -72,7 +72,7 @@ func TestFailover(t *testing.T) {
 	if a, b := p.asked[0].Load(), p.asked[1].Load(); a != 1 || b != 2 {
 		t.Errorf("one was asked %d times, the other %d times, want 1 and 2", a, b)
 	}
-	c = p.client(t) // looks at the first, which is dead, first
+	c = p.client(t)                                                                                                         // looks at the first, which is dead, first
 	if err := c.PutBlob(t.Context(), slipway.DigestOf(nil), 3, struct{ io.Reader }{strings.NewReader("abc")}); err != nil { // a body that is there once
 		t.Errorf("an upload: %v", err)
 	}
@@ -108,12 +108,34 @@ func TestFailoverRepeatsQuestionsAlone(t *testing.T) {
 		conn.Close()
 	}
 	p.serve(t, 0, breaks)
-	if _, err := call[Health](t.Context(), c, http.MethodPost, "/x", 1); !errors.Is(err, ErrUnanswered) {
+	if _, err := call[Health](t.Context(), c, http.MethodPut, "/x", 1); !errors.Is(err, ErrUnanswered) {
 		t.Errorf("err = %v, want %v: it may have been carried out", err, ErrUnanswered)
 	}
 	if n := p.asked[0].Load(); n != 1 {
 		t.Errorf("it was sent %d times", n)
 	}
+
+	// A POST has a key, with which it is carried out once. The next server may not know yet what came of it.
+	var keys []string
+	p.serve(t, 0, func(w http.ResponseWriter, r *http.Request) {
+		keys = append(keys, r.Header.Get(keyHeader))
+		switch len(keys) {
+		case 1:
+			breaks(w, r)
+		case 2:
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusConflict)
+		default:
+			echo(w, r)
+		}
+	})
+	if got, err := call[Health](t.Context(), c, http.MethodPost, "/x", 1); err != nil || got.Version != "POST /x 1" {
+		t.Errorf("got %q, %v", got.Version, err)
+	}
+	if len(keys) != 3 || keys[0] == "" || keys[0] != keys[1] || keys[1] != keys[2] {
+		t.Errorf("the keys were %q, want one, three times", keys)
+	}
+
 	var once atomic.Bool
 	p.serve(t, 0, func(w http.ResponseWriter, r *http.Request) {
 		if once.CompareAndSwap(false, true) {

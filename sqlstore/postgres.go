@@ -38,8 +38,11 @@ const (
 	connectionAge = 30 * time.Minute
 )
 
-// writeLock is the number of the advisory lock that whoever writes takes first: "slipway" in ASCII.
-const writeLock = 0x736c6970776179
+// The numbers of advisory locks, of which each schema has its own: whoever writes takes the one, who works on the database has the other.
+const (
+	writeLock = "29559, hashtext(current_schema())"
+	holdLock  = "29560, hashtext(current_schema())"
+)
 
 // IsPostgres reports whether an address of a store is that of a PostgreSQL database, not the path of a SQLite file.
 func IsPostgres(where string) bool {
@@ -57,7 +60,7 @@ func openPostgres(ctx context.Context, address string) (_ *Store, err error) {
 		return nil, err
 	}
 	b := postgres{config}
-	s := &Store{backend: b, read: b.connect(postgresReaders, true), write: &writer{DB: b.connect(1, false), lock: fmt.Sprint("SELECT pg_advisory_xact_lock(", writeLock, ")")}}
+	s := &Store{backend: b, patience: holdPatience, read: b.connect(postgresReaders, true), write: &writer{DB: b.connect(1, false), lock: fmt.Sprint("SELECT pg_advisory_xact_lock(", writeLock, ")")}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -93,7 +96,10 @@ func parsePostgres(address string) (*pgx.ConnConfig, error) {
 	config.DialFunc = dialer.DialContext
 	for name, value := range map[string]string{
 		"application_name":                    "slipwayd",
-		"standard_conforming_strings":         "on", // strings are quoted for it
+		"standard_conforming_strings":         "on",                                     // strings are quoted for it
+		"tcp_keepalives_idle":                 strconv.Itoa(int(silence.Seconds()) / 2), // what a host that died had, the server is to let go of soon
+		"tcp_keepalives_interval":             strconv.Itoa(int(silence.Seconds()) / 4),
+		"tcp_keepalives_count":                "2",
 		"idle_in_transaction_session_timeout": strconv.FormatInt(stalled.Milliseconds(), 10),
 	} {
 		config.RuntimeParams[name] = cmp.Or(config.RuntimeParams[name], value)

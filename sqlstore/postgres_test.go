@@ -35,6 +35,8 @@ func TestPostgres(t *testing.T) {
 	t.Run("twenty open a new database at once", func(t *testing.T) { openedAtOnce(t, server.DatabaseForTest(t)) })
 	t.Run("text is ordered by its bytes", func(t *testing.T) { orderedByBytes(t, server.DatabaseForTest(t)) })
 	t.Run("one that stands still keeps nobody from writing", func(t *testing.T) { standsStill(t, server.DatabaseForTest(t)) })
+	t.Run("records belong to one data directory", func(t *testing.T) { claimed(t, server.DatabaseForTest(t)) })
+	t.Run("one works on a database at a time", func(t *testing.T) { held(t, server.DatabaseForTest(t)) })
 	t.Run("a database that cannot be used says why", func(t *testing.T) { unusable(t, server) })
 	t.Run("what a newer slipwayd has changed is left alone", func(t *testing.T) { newerSchema(t, server.DatabaseForTest(t)) })
 	t.Run("a server that was away is there again", func(t *testing.T) { away(t, server) }) // the last: all connections break

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -14,11 +15,12 @@ import (
 
 // Store is a [slipway.Store]. What it has written is on disk when a method returns.
 type Store struct {
-	backend backend
-	read    *bun.DB
-	write   *writer
-	audit   auditQueue
-	memos   memos
+	backend  backend
+	read     *bun.DB
+	write    *writer
+	audit    auditQueue
+	memos    memos
+	patience time.Duration // with another's hold on the database, when it should be over
 }
 
 var _ slipway.Store = (*Store)(nil)

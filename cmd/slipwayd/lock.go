@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,13 +25,28 @@ func lockDataDir(dir string) (*flock.Flock, error) {
 		return nil, slipway.Errorf(slipway.Unprepared, "cannot lock data directory %s: %w", dir, err)
 	}
 	if !held {
+		lock.Close()
 		return nil, slipway.Errorf(slipway.Conflict, "cannot start: another slipwayd%s is using data directory %s; stop it, or choose another with --data", holder(lock.Path()), dir)
 	}
-	// The number is for people; the lock itself is what counts.
-	if err := os.WriteFile(lock.Path(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
-		return nil, slipway.Errorf(slipway.Unprepared, "cannot write %s: %w", lock.Path(), err)
+	return lock, sign(lock)
+}
+
+// waitForDataDir takes the lock of a data directory that another slipwayd has when that has ended, or returns ctx's error.
+func waitForDataDir(ctx context.Context, dir string) (*flock.Flock, error) {
+	lock := flock.New(filepath.Join(dir, "slipwayd.lock"), flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, takeOverEvery); err != nil {
+		lock.Close()
+		return nil, err
 	}
-	return lock, nil
+	return lock, sign(lock)
+}
+
+// sign writes whose lock it is. The number is for people; the lock itself is what counts.
+func sign(lock *flock.Flock) error {
+	if err := os.WriteFile(lock.Path(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+		return slipway.Errorf(slipway.Unprepared, "cannot write %s: %w", lock.Path(), err)
+	}
+	return nil
 }
 
 func holder(path string) string {

@@ -70,7 +70,9 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.Flags().StringArrayVar(&o.tlsNames, "tls-name", nil, "`name` or address that clients call this server, for certificates of its own authority; repeatable (this host's own always are)")
 	cmd.Flags().BoolVar(&o.insecureHTTP, "insecure-http", false, "serve http:// on addresses that others can reach, too: for behind a proxy that has TLS")
 	cmd.Flags().Float64Var(&o.rate, "rate-limit", 250, "`requests` a second that an address may make for long; more is answered with 429. Below 0: any number")
-	cmd.Flags().StringVar(&o.store, "store", "", "`address` of the PostgreSQL database that has the records, postgres://user@host/database; its password comes from $PGPASSWORD or the file that $PGPASSFILE names (default: DATA/slipway.db, SQLite)")
+	o.flags(cmd)
+	cmd.Flags().BoolVar(&o.standby, "standby", false, "if another slipwayd works on the data directory, wait, and take over when it has ended, however it ended")
+	cmd.Flags().BoolVar(&o.takeOver, "take-over", false, "take the records of the --store over from another data directory, which is gone for good")
 	cmd.Flags().StringVar(&o.lbAddress, "lb-address", "127.0.0.1", "`IP` load balancers listen on when an environment names none; 0.0.0.0 for all")
 	cmd.Flags().StringArrayVar(&o.insecure, "insecure-registry", nil, "`host`[:port] of a registry to speak to without TLS; repeatable (this host's own always may be)")
 	cmd.Flags().StringArrayVar(&o.outbound, "allow-outbound", nil, "`CIDR|host`[:port] that webhooks and queries may go to though it is not public, such as 10.1.0.0/16, 127.0.0.1:9090 or prometheus.internal; repeatable")
@@ -83,11 +85,13 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 
 // options are what slipwayd is told when it starts.
 type options struct {
+	outsideOptions
+	standby         bool
+	takeOver        bool
 	data            string
 	agent           string
 	probe           string
 	listen          []string
-	store           string // of records: a file, or a PostgreSQL URL
 	lbAddress       string
 	insecure        []string // registries
 	tlsCert, tlsKey string

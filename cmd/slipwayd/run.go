@@ -71,7 +71,14 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	queries := prometheus{world.Transport()}
-	lock, err := lockDataDir(o.data)
+	outside, err := o.outside()
+	if err != nil {
+		return err
+	}
+	lock, err := o.lock(ctx)
+	if ctx.Err() != nil {
+		return nil // it has stood by until now
+	}
 	if err != nil {
 		return err
 	}
@@ -97,6 +104,11 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	os.Unsetenv("PGPASSWORD") // the programs that slipwayd runs have nothing to do with it
 	stops.add("store", store.Close)
+	ctx, release, err := o.own(ctx, store)
+	if err != nil {
+		return err
+	}
+	stops.add("hold on the store", func() error { release(); return nil })
 	images, err := image.Open(o.path("images"))
 	if err != nil {
 		return err
@@ -131,11 +143,11 @@ func run(ctx context.Context, o options) (err error) {
 		starting errgroup.Group
 	)
 	starting.Go(func() (err error) {
-		temporal, err = engine.Start(ctx, engine.Config{Dir: o.data, LogFile: o.path("logs/temporal.log"), Log: o.log})
+		temporal, err = engine.Start(ctx, outside.temporal)
 		return err
 	})
 	starting.Go(func() (err error) {
-		bus, err = natsbus.Start(ctx, natsbus.Config{Dir: o.path("nats"), Log: o.log})
+		bus, err = natsbus.Start(ctx, outside.nats)
 		return err
 	})
 	starting.Go(func() (err error) {
@@ -242,7 +254,7 @@ func run(ctx context.Context, o options) (err error) {
 		Store: store, Configs: configs, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate}, Log: o.log, Version: o.version,
 	})
-	return serve(ctx, o, api, listeners, started)
+	return errors.Join(serve(ctx, o, api, listeners, started), whyEnded(ctx))
 }
 
 // prune unmounts the layers of no machine there is and of no server group, which may be about to launch one.
