@@ -7,18 +7,7 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/audit"
-	"github.com/slipway-sh/slipway/storetest"
 )
-
-func TestAudit(t *testing.T) {
-	var path string
-	storetest.Audit(t,
-		func(t *testing.T) slipway.AuditLog {
-			path = filepath.Join(t.TempDir(), "slipway.db")
-			return open(t, path)
-		},
-		func(t *testing.T) slipway.AuditLog { return open(t, path) })
-}
 
 // TestTamperedAudit changes the database behind the store's back, as somebody would who has something to hide.
 func TestTamperedAudit(t *testing.T) {

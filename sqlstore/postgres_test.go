@@ -14,31 +14,26 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/slipway-sh/slipway"
-	"github.com/slipway-sh/slipway/storetest"
 	"github.com/slipway-sh/slipway/test/pgtest"
 )
 
 func TestPostgres(t *testing.T) {
 	server := pgtest.ForTest(t)
-	storetest.Exercise(t, func(t *testing.T) slipway.Store { return open(t, server.DatabaseForTest(t)) })
-	storetest.ExerciseLists(t, func(t *testing.T) storetest.Listed { return open(t, server.DatabaseForTest(t)) })
-	storetest.ExerciseRecords(t, func(t *testing.T) storetest.Recorded { return open(t, server.DatabaseForTest(t)) })
-	storetest.ExerciseRequestKeys(t, func(t *testing.T) slipway.RequestKeys { return open(t, server.DatabaseForTest(t)) })
-	var address string
-	storetest.Audit(t,
-		func(t *testing.T) slipway.AuditLog { address = server.DatabaseForTest(t); return open(t, address) },
-		func(t *testing.T) slipway.AuditLog { return open(t, address) })
-	storetest.ExerciseConfig(t, func(t *testing.T) slipway.ConfigStore { return open(t, server.DatabaseForTest(t)) })
-	storetest.ExerciseSizes(t, open(t, server.DatabaseForTest(t)))
-
-	t.Run("two stores on one database are one", func(t *testing.T) { twoStores(t, server.DatabaseForTest(t)) })
+	ready := server.DatabaseForTest(t) // so that its schema is made once, not for every test
+	if s, err := Open(t.Context(), ready); err != nil {
+		t.Fatal(err)
+	} else if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	conforms(t, func(t *testing.T) string { return server.CopyForTest(t, ready) })
+	t.Run("two stores on one database are one", func(t *testing.T) { twoStores(t, server.CopyForTest(t, ready)) })
 	t.Run("twenty open a new database at once", func(t *testing.T) { openedAtOnce(t, server.DatabaseForTest(t)) })
-	t.Run("text is ordered by its bytes", func(t *testing.T) { orderedByBytes(t, server.DatabaseForTest(t)) })
-	t.Run("one that stands still keeps nobody from writing", func(t *testing.T) { standsStill(t, server.DatabaseForTest(t)) })
-	t.Run("records belong to one data directory", func(t *testing.T) { claimed(t, server.DatabaseForTest(t)) })
-	t.Run("one works on a database at a time", func(t *testing.T) { held(t, server.DatabaseForTest(t)) })
+	t.Run("text is ordered by its bytes", func(t *testing.T) { orderedByBytes(t, server.CopyForTest(t, ready)) })
+	t.Run("one that stands still keeps nobody from writing", func(t *testing.T) { standsStill(t, server.CopyForTest(t, ready)) })
+	t.Run("records belong to one data directory", func(t *testing.T) { claimed(t, server.CopyForTest(t, ready)) })
+	t.Run("one works on a database at a time", func(t *testing.T) { held(t, server.CopyForTest(t, ready)) })
 	t.Run("a database that cannot be used says why", func(t *testing.T) { unusable(t, server) })
-	t.Run("what a newer slipwayd has changed is left alone", func(t *testing.T) { newerSchema(t, server.DatabaseForTest(t)) })
+	t.Run("what a newer slipwayd has changed is left alone", func(t *testing.T) { newerSchema(t, server.CopyForTest(t, ready)) })
 	t.Run("a server that was away is there again", func(t *testing.T) { away(t, server) }) // the last: all connections break
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/slipway-sh/slipway"
-	"github.com/slipway-sh/slipway/storetest"
 )
 
 func open(t testing.TB, path string) *Store {
@@ -26,38 +25,6 @@ func open(t testing.TB, path string) *Store {
 		}
 	})
 	return s
-}
-
-func TestStore(t *testing.T) {
-	storetest.Exercise(t, func(t *testing.T) slipway.Store { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
-}
-
-func TestTriggers(t *testing.T) {
-	storetest.ExerciseTriggers(t, func(t *testing.T) slipway.TriggerStore { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
-}
-
-func TestSubscriptions(t *testing.T) {
-	storetest.ExerciseSubscriptions(t, func(t *testing.T) slipway.SubscriptionStore { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
-}
-
-func TestApprovals(t *testing.T) {
-	storetest.ExerciseApprovals(t, func(t *testing.T) slipway.ApprovalStore { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
-}
-
-func TestLists(t *testing.T) {
-	storetest.ExerciseLists(t, func(t *testing.T) storetest.Listed { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
-}
-
-func TestRecords(t *testing.T) {
-	storetest.ExerciseRecords(t, func(t *testing.T) storetest.Recorded { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
-}
-
-func TestRequestKeys(t *testing.T) {
-	storetest.ExerciseRequestKeys(t, func(t *testing.T) slipway.RequestKeys { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
-}
-
-func TestPipelineStore(t *testing.T) {
-	storetest.ExercisePipelines(t, func(t *testing.T) storetest.PipelineStore { return open(t, filepath.Join(t.TempDir(), "slipway.db")) })
 }
 
 func TestReopen(t *testing.T) {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,6 +26,7 @@ type Daemon struct {
 	Args     []string // of slipwayd, beside its data directory; [New] has it speak to webhooks and Prometheus on 127.0.0.1
 	API      *client.Client
 
+	name   string // of its socket and log; "" for slipwayd's own names
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process has been waited for
 }
@@ -42,14 +45,42 @@ func New(programs Programs, data string) (*Daemon, error) {
 	return d, err
 }
 
+// Partner returns a daemon that has not been started on the same data directory, with a socket and a log of its own.
+func (d *Daemon) Partner(name string) (*Daemon, error) {
+	p := &Daemon{Programs: d.Programs, Data: d.Data, Env: d.Env, name: name}
+	p.Args = append(slices.Clone(d.Args), "--listen", p.Address())
+	var err error
+	p.API, err = client.New(p.Address())
+	return p, err
+}
+
 // Address is where the API is, in the form that --server and $SLIPWAY_SERVER take.
-func (d *Daemon) Address() string { return "unix:" + filepath.Join(d.Data, "slipwayd.sock") }
+func (d *Daemon) Address() string {
+	return "unix:" + filepath.Join(d.Data, cmp.Or(d.name, "slipwayd")+".sock")
+}
 
 // LogPath is the file that slipwayd's own output goes to. It lies beside the data directory and outlives it.
-func (d *Daemon) LogPath() string { return d.Data + ".log" }
+func (d *Daemon) LogPath() string {
+	if d.name != "" {
+		return d.Data + "." + d.name + ".log"
+	}
+	return d.Data + ".log"
+}
 
 // Start starts slipwayd and returns when it is ready.
 func (d *Daemon) Start(ctx context.Context) error {
+	if err := d.Launch(); err != nil {
+		return err
+	}
+	if err := d.Ready(ctx); err != nil {
+		d.Kill()
+		return err
+	}
+	return nil
+}
+
+// Launch starts slipwayd, and does not wait until it is ready.
+func (d *Daemon) Launch() error {
 	log, err := os.OpenFile(d.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -67,15 +98,11 @@ func (d *Daemon) Start(ctx context.Context) error {
 		_ = cmd.Wait() // how it ended stands in ProcessState
 		close(exited)
 	}(d.exited)
-	if err := d.ready(ctx); err != nil {
-		d.Kill()
-		return err
-	}
 	return nil
 }
 
-// ready waits until slipwayd says that it is ready.
-func (d *Daemon) ready(ctx context.Context) error {
+// Ready waits until slipwayd says that it is ready.
+func (d *Daemon) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)

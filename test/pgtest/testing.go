@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"crypto/rand"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -35,9 +36,25 @@ func ForTest(t testing.TB) *Server {
 // DatabaseForTest returns the URL of an empty database.
 func (s *Server) DatabaseForTest(t testing.TB) string {
 	t.Helper()
-	address, err := s.CreateDatabase(t.Context(), "t"+strings.ToLower(rand.Text()[:10]))
+	address, err := s.CreateDatabase(t.Context(), newName())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return address
 }
+
+// CopyForTest returns the URL of a database with all that another has, to which nobody may be connected.
+func (s *Server) CopyForTest(t testing.TB, address string) string {
+	t.Helper()
+	from, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, template := newName(), strings.TrimPrefix(from.Path, "/")
+	if _, err := s.Run(t.Context(), "createdb", "--owner", from.User.Username(), "--template", template, name); err != nil {
+		t.Fatal(err)
+	}
+	return s.URL(from.User.Username(), name)
+}
+
+func newName() string { return "t" + strings.ToLower(rand.Text()[:10]) }
