@@ -7,7 +7,7 @@ MAKEFLAGS     += --no-print-directory
 
 # What a bare Debian 12 lacks. scripts/deps says what is missing before it installs it; NO_INSTALL=1 refuses.
 RUN_PACKAGES   := runc haproxy mmdebstrap erofs-utils iproute2 ca-certificates
-TEST_PACKAGES  := $(RUN_PACKAGES) gcc libc6-dev libcap2-bin packer prometheus postgresql
+TEST_PACKAGES  := $(RUN_PACKAGES) gcc libc6-dev libcap2-bin packer prometheus postgresql exim4-daemon-light
 BENCH_PACKAGES := $(RUN_PACKAGES) buildah packer postgresql
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2

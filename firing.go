@@ -53,6 +53,9 @@ type Cursors interface {
 	StartCursor(ctx context.Context, name string, at int64) (int64, error)
 }
 
+// ScheduleCursor is the name of the cursor that is at the last time, in seconds since 1970, at which a trigger of a time of day has fired.
+func ScheduleCursor(trigger string) string { return "schedule:" + trigger }
+
 // TriggerStore keeps triggers and their firings. Methods are safe for concurrent use, in several processes too.
 type TriggerStore interface {
 	Cursors
@@ -61,7 +64,7 @@ type TriggerStore interface {
 	Trigger(ctx context.Context, id string) (Trigger, error)
 	// Triggers returns an application's triggers by name; all applications' for "".
 	Triggers(ctx context.Context, application string) ([]Trigger, error)
-	// DeleteTrigger removes a trigger with its firings and returns it.
+	// DeleteTrigger removes a trigger with its firings and its ScheduleCursor, and returns it.
 	DeleteTrigger(ctx context.Context, id string) (Trigger, error)
 
 	// AddFiring stores a new firing. Conflict, and nothing is stored, if one of its keys has been seen with the trigger.

@@ -90,6 +90,7 @@ require (
 	github.com/tidwall/gjson v1.19.0 // indirect
 	github.com/tidwall/match v1.2.0 // indirect
 	github.com/tidwall/pretty v1.2.1 // indirect
+	github.com/wneessen/go-mail v0.8.1 // indirect
 )
 
 require (

@@ -129,6 +129,18 @@ type Notifier interface {
 	Notify(ctx context.Context, to string, n Notification) error
 }
 
+// LaterError is an error of a [Notifier] whose destination said when to try again.
+type LaterError struct {
+	After time.Duration
+	Err   error
+}
+
+// Error implements error.
+func (e *LaterError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error itself.
+func (e *LaterError) Unwrap() error { return e.Err }
+
 // Subscriptions makes subscriptions, and tells of their deliveries. Methods are safe for concurrent use.
 type Subscriptions interface {
 	// AddSubscription makes a subscription. Conflict if there is one of the name.

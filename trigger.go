@@ -2,6 +2,7 @@ package slipway
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -70,6 +71,7 @@ type Trigger struct {
 	By       string    `json:"by,omitempty"`
 	Created  time.Time `json:"created"`
 	Rotated  time.Time `json:"rotated,omitzero"` // when the secret was changed last
+	Resumed  time.Time `json:"resumed,omitzero"` // when it was enabled again last
 	Since    int64     `json:"-"`                // the Seq of the last event that it does not fire at
 	Keys     []Sealed  `json:"-"`                // secrets that are taken, the newest first
 }
@@ -136,19 +138,22 @@ type TriggerTest struct {
 
 // Triggers makes triggers, and lets them fire. Methods are safe for concurrent use.
 type Triggers interface {
-	// AddTrigger makes a trigger. Conflict if the application has one of the name.
-	AddTrigger(ctx context.Context, spec TriggerSpec) (NewTrigger, error)
+	// AddTrigger makes a trigger. A webhook gets the secret, or a random one if that is "". Conflict if the application has one of the name.
+	AddTrigger(ctx context.Context, spec TriggerSpec, secret string) (NewTrigger, error)
+	// GetTrigger returns one by its ID.
+	GetTrigger(ctx context.Context, id string) (Trigger, error)
 	ListTriggers(ctx context.Context, application string) ([]Trigger, error)
 	TriggerStatus(ctx context.Context, id string, firings int) (TriggerStatus, error)
 	// EnableTrigger lets a trigger fire, or no more. What happens while it does not is not made up for.
 	EnableTrigger(ctx context.Context, id string, enabled bool) (Trigger, error)
-	// RotateTrigger gives a webhook another secret; the old one is taken for the time of overlap.
-	RotateTrigger(ctx context.Context, id string, overlap time.Duration) (NewTrigger, error)
+	// RotateTrigger gives a webhook another secret, a random one if that is ""; the old one is taken for the time of overlap.
+	RotateTrigger(ctx context.Context, id, secret string, overlap time.Duration) (NewTrigger, error)
 	RemoveTrigger(ctx context.Context, id string) (Trigger, error)
 	// TestTrigger says what a webhook of that event and payload would do. The signature is not looked at, and nothing is done.
 	TestTrigger(ctx context.Context, id, event string, payload []byte) (TriggerTest, error)
 	// Receive takes a webhook that came in. Refused if the signature is not right, Conflict if it has come in before.
 	Receive(ctx context.Context, id string, header map[string][]string, body []byte) (Firing, error)
-	// Firing returns one.
-	Firing(ctx context.Context, id string) (Firing, error)
+	// PushArtifact stores a file, and lets the triggers fire that wait for it. If the digest is not known, "", it is computed.
+	PushArtifact(ctx context.Context, a Artifact, content io.Reader) (PushedArtifact, error)
+	ListArtifacts(ctx context.Context, application string, limit int) ([]Artifact, error)
 }

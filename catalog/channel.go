@@ -42,7 +42,9 @@ func (c *Catalog) DeleteChannel(ctx context.Context, application, name, who stri
 	if err := c.Store.DeleteChannel(ctx, application, name); err != nil {
 		return err
 	}
-	c.tell(ctx, slipway.ChannelMoved, application, channel, "channel %s, which named %s, removed%s", name, c.name(ctx, channel.Image), by(who))
+	gone := channel
+	gone.Image, gone.Previous = "", channel.Image // so that readers of the event can tell that it names nothing now
+	c.tell(ctx, slipway.ChannelMoved, application, gone, "channel %s, which named %s, removed%s", name, c.name(ctx, channel.Image), by(who))
 	return nil
 }
 

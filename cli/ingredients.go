@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,7 @@ type ingredients struct {
 
 func (i *ingredients) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&i.version, "version", "", "label of the image: CI's build key or a release's name (default $SLIPWAY_VERSION)")
+	flags.StringVar(&i.version, "version", "", "label of the image: CI's build key or a release's name (default $SLIPWAY_VERSION, else the tag or build that CI says it is of)")
 	flags.StringArrayVar(&i.noCache, "no-cache", nil, "build layers anew: all, or with --no-cache=LAYER the one with this number or name; may be repeated")
 	flags.Lookup("no-cache").NoOptDefVal = slipway.AllLayers
 	flags.BoolVar(&i.refresh, "refresh", false, "look up anew what the image starts from, and which versions of Debian packages there are")
@@ -62,7 +63,7 @@ func (i *ingredients) draft(ctx context.Context, f *Factory, c *client.Client, v
 		Spec: m.Spec, Version: i.version, NoCache: i.noCache, Refresh: i.refresh, KeepOnFailure: i.keepOnFailure,
 	}
 	if req.Version == "" {
-		req.Version = f.Env("SLIPWAY_VERSION")
+		req.Version = cmp.Or(f.Env("SLIPWAY_VERSION"), versionOfCI(f.Env))
 	}
 	if req.Version != "" {
 		if err := slipway.ValidateVersion(req.Version); err != nil {

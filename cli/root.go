@@ -55,6 +55,7 @@ In the directory of your slipway.yaml:
 		}
 	}
 	add("do", newValidate(f, nil), newBake(f, nil), newShip(f, nil), newDeploy(f, nil), newRollback(f, nil), newRelease(f, nil),
+		newArtifact(f), newTrigger(f), newNotify(f),
 		newConfig(f), newTerminate(f, nil), newGroup(f))
 	add("tell", newDeploymentCommands(f, nil)...)
 	add("tell", newRetry(f, nil), newAbort(f, nil))

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/ci"
 )
 
 // gitTime bounds how long git may think about a large working tree.
@@ -55,22 +56,14 @@ func sourceOf(ctx context.Context, env func(string) string, dir string) *slipway
 	return &s
 }
 
-// ciSource reads what GitHub Actions, GitLab CI and Jenkins say of a build.
+// ciSource is what CI says of a build.
 func ciSource(env func(string) string) slipway.Source {
-	switch {
-	case env("GITHUB_SHA") != "":
-		repository := env("GITHUB_SERVER_URL") + "/" + env("GITHUB_REPOSITORY")
-		return slipway.Source{
-			Repository: repository, Commit: env("GITHUB_SHA"), Branch: env("GITHUB_REF_NAME"), Author: env("GITHUB_ACTOR"),
-			Build: repository + "/actions/runs/" + env("GITHUB_RUN_ID"),
-		}
-	case env("CI_COMMIT_SHA") != "":
-		return slipway.Source{
-			Repository: env("CI_PROJECT_URL"), Commit: env("CI_COMMIT_SHA"), Branch: env("CI_COMMIT_REF_NAME"), Author: env("CI_COMMIT_AUTHOR"),
-			Build: env("CI_JOB_URL"),
-		}
-	case env("GIT_COMMIT") != "":
-		return slipway.Source{Repository: env("GIT_URL"), Commit: env("GIT_COMMIT"), Branch: env("GIT_BRANCH"), Build: env("BUILD_URL")}
-	}
-	return slipway.Source{}
+	b, _ := ci.Detect(env)
+	return b.Source
+}
+
+// versionOfCI is the label that CI's build gives what it builds, "" if this is no build of CI's.
+func versionOfCI(env func(string) string) string {
+	b, _ := ci.Detect(env)
+	return b.Version
 }

@@ -40,6 +40,9 @@ type Config struct {
 	Audit      slipway.AuditLog    // nil: the Store, if it can; without one nothing can be changed
 	Limits     Limits
 	Checkpoint audit.Signer // signs checkpoints of the audit log
+
+	Triggers      slipway.Triggers
+	Subscriptions slipway.Subscriptions
 }
 
 // New returns the API's handler. It trusts whoever can connect, so it belongs on a unix socket or on the loopback; there it
@@ -133,6 +136,28 @@ func (a *api) routes() []route {
 		{"GET", "/v1/deployments/{id}", view, "getDeployment", "Show a deployment", "What was asked, how far it is, what it waits for and when it moves by itself, and what it would undo.", get(a.getDeployment)},
 		{"POST", "/v1/deployments/{id}/commands", deploy, "commandDeployment", "Tell a deployment that is under way something", "To pause, go on, be done with waiting, do again what failed, or that a person approves or rejects. Answers with the deployment as it is then. A conflict if it is over, or not in a state in which that makes sense.", change(a.command)},
 		{"POST", "/v1/deployments/{id}/retry", deploy, "retryDeployment", "Start a deployment that failed again", "As it was asked for. One that needs attention is first taken back as far as possible. Answers with the new deployment.", accept(a.retry)},
+
+		{"GET", "/v1/triggers", view, "listTriggers", "List triggers", "", get(a.listTriggers)},
+		{"POST", "/v1/triggers", operate, "addTrigger", "Make a trigger", "It starts a pipeline or a deployment when a webhook comes in, a file is pushed, a channel moves, a time of day comes or an execution is over. A webhook's secret is in the answer, and shown this once.", change(a.addTrigger).unkeyed()},
+		{"GET", "/v1/triggers/{id}", view, "getTrigger", "Show a trigger, and what it did lately", "", get(a.getTrigger)},
+		{"PUT", "/v1/triggers/{id}/enabled", operate, "enableTrigger", "Let a trigger fire, or no more", "What happens while it does not fire is not made up for.", change(a.enableTrigger)},
+		{"PUT", "/v1/triggers/{id}/secret", operate, "rotateTrigger", "Give a webhook another secret", "It is in the answer, and shown this once. The old one is taken for the time of overlap.", change(a.rotateTrigger)},
+		{"POST", "/v1/triggers/{id}/test", view, "testTrigger", "Say what a webhook would start", "As if it had come in, but that its signature is not looked at and nothing is done. Of a time of day: when it comes.", post(a.testTrigger)},
+		{"DELETE", "/v1/triggers/{id}", operate, "removeTrigger", "Remove a trigger", "Answers with what it was.", change(a.removeTrigger)},
+		{"POST", "/v1/hooks/{id}", open, "receiveHook", "Take a webhook", "What GitHub, GitLab and others send for the trigger of that id. Whoever knows its secret may: the body's signature is verified as GitHub and GitLab have it, or as Standard Webhooks says. 202 with what was started; 200 if it is not what the trigger waits for; 403 if it is forged or too old; 409 if it was here before.", hook(a.receiveHook)},
+		{"PUT", "/v1/applications/{application}/artifacts/{name}", deploy, "pushArtifact", "Push a file that CI has built", "Its triggers fire: the application is baked as it was last, but for the file whose place it takes.", receive(a.pushArtifact)},
+		{"GET", "/v1/applications/{application}/artifacts", view, "listArtifacts", "List files that were pushed", "Newest first.", get(a.listArtifacts)},
+
+		{"GET", "/v1/subscriptions", view, "listSubscriptions", "List who is told of what", "", get(a.listSubscriptions)},
+		{"POST", "/v1/subscriptions", operate, "addSubscription", "Tell somebody of events", "By a webhook, which is signed as Standard Webhooks says, by e-mail, or by chat. A webhook's secret is in the answer, and shown this once.", change(a.addSubscription).unkeyed()},
+		{"GET", "/v1/subscriptions/{id}", view, "getSubscription", "Show a subscription", "", get(a.getSubscription)},
+		{"PUT", "/v1/subscriptions/{id}/enabled", operate, "enableSubscription", "Tell somebody, or no more", "What happens while it is not enabled is not made up for.", change(a.enableSubscription)},
+		{"PUT", "/v1/subscriptions/{id}/secret", operate, "rotateSubscription", "Give a webhook another secret", "It is in the answer, and shown this once. Requests are signed with the old one, too, for the time of overlap.", change(a.rotateSubscription)},
+		{"POST", "/v1/subscriptions/{id}/test", operate, "testSubscription", "Send a notification to try it", "At once, and once. Answers with what came of it.", change(a.testSubscription)},
+		{"DELETE", "/v1/subscriptions/{id}", operate, "removeSubscription", "Tell somebody no more", "Answers with what it was.", change(a.removeSubscription)},
+		{"GET", "/v1/deliveries", view, "listDeliveries", "List notifications", "Newest first. Those in the state dead were tried for a day and given up.", get(a.listDeliveries)},
+		{"POST", "/v1/deliveries/{id}/retry", operate, "retryDelivery", "Try a notification again", "One that was given up, from the start.", change(a.retryDelivery)},
+		{"POST", "/v1/deliveries/{id}/discard", operate, "discardDelivery", "Give up a notification", "", change(a.discardDelivery)},
 
 		{"POST", "/v1/releases", deploy, "release", "Release several applications as one", "Moves each of them to its image, in order or all at once: all of them, or none. Returns at once.", accept(a.release)},
 		{"GET", "/v1/releases", view, "listReleases", "List releases", "Newest first.", get(a.listReleases)},

@@ -1,11 +1,14 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/slipway-sh/slipway/webhook"
 )
 
 // maxBody bounds a JSON body; maxContext one that lists the files of a build context, which are tens of thousands in a big application.
@@ -22,6 +25,7 @@ type handler struct {
 	types    []string     // of what is streamed
 	item     reflect.Type // of a streamed body that is JSON
 	raw      bool         // the body is bytes
+	bound    int64        // bytes that a body may have, if it is not maxBody
 	large    bool         // the body lists files
 	keyed    bool         // a POST with an Idempotency-Key is carried out once
 	tag      bool         // the answer has an entity tag
@@ -86,6 +90,20 @@ func upload[I any](f function[I, struct{}]) handler {
 	return form(f, handler{status: http.StatusNoContent, errors: []int{http.StatusServiceUnavailable}, raw: true})
 }
 
+// receive answers 200, once a body of bytes has changed something.
+func receive[I, O any](f function[I, O]) handler {
+	h := change(f)
+	h.raw = true
+	return h
+}
+
+// hook answers 202 or 200 to a body of anything, which is bounded more tightly: who sends it is not known before it was read.
+func hook[I, O any](f function[I, O]) handler {
+	return form(f, handler{status: http.StatusAccepted, raw: true, bound: webhook.MaxBody, errors: []int{
+		http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable,
+	}})
+}
+
 // stream answers 200 with text that ends when it ends.
 func stream[I any](f function[I, huma.StreamResponse]) handler {
 	return form(f, handler{status: http.StatusOK, errors: []int{http.StatusNotFound}, types: []string{"text/plain"}})
@@ -115,7 +133,7 @@ func (r route) operation(schemas huma.Registry) huma.Operation {
 		Description:   r.about,
 		DefaultStatus: r.status,
 		Errors:        r.errors,
-		MaxBodyBytes:  maxBody,
+		MaxBodyBytes:  cmp.Or(r.bound, maxBody),
 
 		BodyReadTimeout: -1, // see Limits
 		Parameters:      r.headers(),

@@ -45,6 +45,7 @@ func register(r huma.Registry) {
 	alias[slipway.DriftKind, driftKindSchema](r)
 	alias[slipway.ConfigType, configTypeSchema](r)
 	alias[slipway.ConfigDelivery, configDeliverySchema](r)
+	registerTriggers(r)
 	alias[huma.ErrorModel, Problem](r) // what huma describes every error as
 }
 

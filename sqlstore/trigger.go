@@ -83,6 +83,9 @@ func (s *Store) DeleteTrigger(ctx context.Context, id string) (slipway.Trigger, 
 		if _, err = tx.NewDelete().Model((*triggerRow)(nil)).Where("id = ?", id).Exec(ctx); err != nil {
 			return err
 		}
+		if _, err = tx.NewDelete().Model((*cursorRow)(nil)).Where("name = ?", slipway.ScheduleCursor(id)).Exec(ctx); err != nil {
+			return err
+		}
 		if _, err = tx.NewDelete().Model((*firingKeyRow)(nil)).Where("trigger_id = ?", id).Exec(ctx); err != nil {
 			return err
 		}

@@ -79,6 +79,9 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.Flags().StringVar(&o.signingKey, "signing-key", "", "`file` with the ed25519 key, PKCS#8 PEM, to sign images with (default DATA/keys/server.pem, made when missing)")
 	cmd.Flags().StringVar(&o.cacheSize, "cache-size", "20GB", "`size` that cached layers may have which nothing else needs; those of use longest ago go first")
 	cmd.Flags().DurationVar(&o.cacheAge, "cache-age", 30*24*time.Hour, "how long such a layer stays since it was last of use")
+	cmd.Flags().StringVar(&o.smtp, "smtp", "", "mail `server` for notifications: smtp://[user@]host[:587] (STARTTLS), smtps://[user@]host[:465] (TLS) or smtp+insecure://host[:25]")
+	cmd.Flags().StringVar(&o.smtpPassword, "smtp-password-file", "", "`file` with the password of the mail server's user")
+	cmd.Flags().StringVar(&o.mailFrom, "mail-from", "", "`address` that mails are from, such as \"Slipway <slipway@example.com>\"")
 	cmd.AddCommand(newDestroyCommand(&o), newRotateCommand(&o))
 	return cmd
 }
@@ -104,6 +107,8 @@ type options struct {
 	cacheAge        time.Duration
 	version         string
 	log             *slog.Logger
+
+	smtp, smtpPassword, mailFrom string
 }
 
 // complete fills in the defaults that depend on other options.

@@ -31,6 +31,7 @@ import (
 	"github.com/slipway-sh/slipway/image"
 	"github.com/slipway-sh/slipway/image/diff"
 	"github.com/slipway-sh/slipway/natsbus"
+	"github.com/slipway-sh/slipway/notify"
 	"github.com/slipway-sh/slipway/outbound"
 	"github.com/slipway-sh/slipway/promql"
 	"github.com/slipway-sh/slipway/provider/local"
@@ -38,10 +39,12 @@ import (
 	"github.com/slipway-sh/slipway/rootfs"
 	"github.com/slipway-sh/slipway/router/haproxy"
 	"github.com/slipway-sh/slipway/sbom"
+	"github.com/slipway-sh/slipway/seal"
 	"github.com/slipway-sh/slipway/secrets"
 	"github.com/slipway-sh/slipway/ship"
 	"github.com/slipway-sh/slipway/sqlstore"
 	"github.com/slipway-sh/slipway/traffic"
+	"github.com/slipway-sh/slipway/trigger"
 )
 
 // stopGrace is how long requests and parts get to end when slipwayd stops. What takes longer is cut off: everything is made to
@@ -71,6 +74,10 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	queries := prometheus{world.Transport()}
+	notifiers, err := o.notifiers(world)
+	if err != nil {
+		return err
+	}
 	outside, err := o.outside()
 	if err != nil {
 		return err
@@ -129,6 +136,10 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	stops.add("secrets", values.Close)
+	sealer, err := seal.Open(o.path("keys/webhooks.key"))
+	if err != nil {
+		return err
+	}
 	mounts := rootfs.New(o.path("mounts"), images)
 	registries := registry.New(registry.Config{Insecure: o.insecure, Version: o.version})
 	starts := bases.New(bases.Config{Store: store, Blobs: images, Registry: registries, Dir: o.path("cache/bases")})
@@ -243,6 +254,18 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 
+	// What happens starts work, and is told to whoever asked.
+	if err := os.RemoveAll(o.path("cache/pushed")); err != nil { // what was being pushed when the last slipwayd ended
+		return err
+	}
+	runner, _ := any(operator).(slipway.PipelineRunner)
+	triggers := trigger.New(trigger.Config{
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Pipelines: runner, Sealer: sealer, Dir: o.path("cache/pushed"), Log: o.log,
+	})
+	subscriptions := notify.New(notify.Config{Store: store, Bus: bus, Sealer: sealer, Notifiers: notifiers, Log: o.log})
+	working.Go(func() error { return triggers.Run(background) })
+	working.Go(func() error { return subscriptions.Run(background) })
+
 	// The API last: who can reach it can use it.
 	exchange := registry.NewExchange(registry.ExchangeConfig{
 		Client: registries, Images: images, Store: store, Trust: verifier, Dir: o.path("cache/registry"),
@@ -250,6 +273,7 @@ func run(ctx context.Context, o options) (err error) {
 	configs := &config.Keeper{Launcher: launcher, Records: store, Provider: machines, Bus: bus, Deploy: operator.Deploy, Log: o.log}
 	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log}
 	api := httpapi.New(httpapi.Config{
+		Triggers: triggers, Subscriptions: subscriptions,
 		Guard: guard, Approvals: approvals, Accounts: machines,
 		Store: store, Configs: configs, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate}, Log: o.log, Version: o.version,

@@ -24,10 +24,10 @@ type pkg struct {
 }
 
 // adapters speak to one technology each and are wired together in cmd/slipwayd alone.
-var adapters = []string{"provider/local", "provider/sim", "memstore", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry", "promql"}
+var adapters = []string{"provider/local", "provider/sim", "memstore", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry", "promql", "smtp"}
 
 // libraries do one thing to files, processes or answers, and know nothing of deployments.
-var libraries = []string{"analysis", "image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer", "attest", "sbom", "dpkg", "pipeline", "outbound", "audit", "redact", "certificate", "overview"}
+var libraries = []string{"webhook", "seal", "ci", "analysis", "image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer", "attest", "sbom", "dpkg", "pipeline", "outbound", "audit", "redact", "certificate", "overview"}
 
 // rule forbids the packages below any of from to import the packages below any of to. Names of our own packages are relative;
 // "." is the root package alone.
@@ -47,7 +47,7 @@ var rules = []rule{
 		why: "libraries know files, processes and answers, not what is done with them",
 	},
 	{
-		from: []string{"deploy", "ship", "catalog", "config", "fleet", "restrict", "approve"}, to: append([]string{"cli", "client", "cmd", "image", "rootfs", "container"}, adapters...),
+		from: []string{"feed", "trigger", "notify", "deploy", "ship", "catalog", "config", "fleet", "restrict", "approve"}, to: append([]string{"cli", "client", "cmd", "image", "rootfs", "container"}, adapters...),
 		why: "workflows speak to the root package's interfaces: what they do must hold on any provider, router and store",
 	},
 	{
@@ -94,6 +94,8 @@ var confined = map[string]struct {
 	"github.com/google/cel-go":               {[]string{"pipeline"}, "expressions are compiled and bounded in one place"},
 	"github.com/goss-org/goss":               {[]string{"probe"}, "goss runs inside machines, not beside them"},
 	"github.com/prometheus":                  {[]string{"promql"}, "Prometheus's own code has no stable API, and is needed to read PromQL alone"},
+	"github.com/robfig/cron":                 {[]string{"trigger"}, "schedules are read in one place"},
+	"github.com/wneessen/go-mail":            {[]string{"smtp"}, "mail servers are spoken to in one place, which keeps their password out of errors"},
 	"github.com/spf13/cobra":                 {[]string{"cli", "cmd"}, "only the command line parses words"},
 }
 
