@@ -26,6 +26,11 @@ type EventKind string
 const (
 	ExecutionStarted   EventKind = "execution.started"
 	ExecutionFinished  EventKind = "execution.finished"
+	ExecutionWaiting   EventKind = "execution.waiting" // for its turn
+	StageStarted       EventKind = "stage.started"
+	StageWaits         EventKind = "stage.waiting" // for people, for a time, or before it is tried again
+	StageOutput        EventKind = "stage.output"  // lines that the command of a stage printed
+	StageFinished      EventKind = "stage.finished"
 	BakeStarted        EventKind = "bake.started"
 	BakeLayerStarted   EventKind = "bake.layer.started"
 	BakeLayer          EventKind = "bake.layer"  // a layer is there, built or from the cache

@@ -41,13 +41,19 @@ type Answer struct {
 	Message string `json:"message,omitempty"`
 }
 
-// webhook posts a notice and takes the answer. It never follows a redirection: what it says would go to somebody who was not named.
+// webhook posts a notice and takes the answer.
 func (m Measurer) webhook(ctx context.Context, name string, hook *slipway.WebhookCheck, s Subject) slipway.Measurement {
 	d := s.Deployment
-	body, err := json.Marshal(Notice{Phase: s.Phase, Check: name, Deployment: Notified{
+	return Ask(ctx, m.HTTP, *hook, Notice{Phase: s.Phase, Check: name, Deployment: Notified{
 		ID: d.ID, Kind: d.Kind, Application: d.Cluster.Application, Environment: d.Cluster.Environment,
 		Image: d.Image, Source: d.Source, Target: d.Target, Weight: d.Weight,
 	}})
+}
+
+// Ask posts a question to a webhook as JSON, and takes the answer: no data if there is none, or one that is inconclusive. It never follows a
+// redirection: what it says would go to somebody who was not named. transport nil stands for http.DefaultTransport.
+func Ask(ctx context.Context, transport http.RoundTripper, hook slipway.WebhookCheck, question any) slipway.Measurement {
+	body, err := json.Marshal(question)
 	if err != nil {
 		return noData("cannot say what is going on: %w", err)
 	}
@@ -65,7 +71,6 @@ func (m Measurer) webhook(ctx context.Context, name string, hook *slipway.Webhoo
 		}
 		request.Header.Set(key, value)
 	}
-	transport := m.HTTP
 	if transport == nil {
 		transport = http.DefaultTransport
 	}

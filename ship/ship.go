@@ -1,9 +1,6 @@
 package ship
 
 import (
-	"fmt"
-
-	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -73,33 +70,17 @@ func (s *shipment) record(ctx workflow.Context) error {
 	return workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.RecordExecution, s.x).Get(ctx, nil)
 }
 
-// bake runs the bake as a child. If another with the same key is under way it is waited for, and what it made is found in the cache.
+// bake runs the bake as a child.
 func (s *shipment) bake(ctx workflow.Context, in BakeInput) error {
-	child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:          bakeWorkflowID(in.Bake.Key),
-		WorkflowTaskTimeout: durable.TaskTimeout,
-		WaitForCancellation: true,
-		ParentClosePolicy:   enums.PARENT_CLOSE_POLICY_ABANDON,
-		Memo:                map[string]any{deploy.MemoID: in.Bake.ID},
-	})
-	for {
-		var done slipway.Bake
-		err := workflow.ExecuteChildWorkflow(child, bakeWorkflow, in).Get(ctx, &done)
-		switch {
-		case temporal.IsWorkflowExecutionAlreadyStartedError(err):
-			if err := workflow.ExecuteActivity(durable.Step(ctx, buildTime), acts.AwaitBake, in.Bake.Key).Get(ctx, nil); err != nil {
-				return err
-			}
-		case err != nil:
-			return err
-		case done.State != slipway.BakeSucceeded:
-			s.x.Image = done.Image
-			return done.Error
-		default:
-			s.x.Image = done.Image
-			return nil
-		}
+	done, err := BakeChild(ctx, in)
+	if err != nil {
+		return err
 	}
+	s.x.Image = done.Image
+	if done.State != slipway.BakeSucceeded {
+		return done.Error
+	}
+	return nil
 }
 
 // deploy runs the deployment to one environment as a child.
@@ -108,40 +89,16 @@ func (s *shipment) deploy(ctx workflow.Context, in ShipInput, environment string
 	if err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.PlanDeployment, s.x, in.Bake.Request, environment, in.Deploy).Get(ctx, &d); err != nil {
 		return err
 	}
-	var child workflow.ChildWorkflowFuture
-	for {
-		child = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, deploy.ChildOptions(d)), deploy.WorkflowName, d)
-		err := child.GetChildWorkflowExecution().Get(ctx, nil)
-		if err == nil {
-			break
-		}
-		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-			return err
-		}
-		if policy := d.Environment.Policy.OnConflict; policy == slipway.ConflictQueue || policy == slipway.ConflictSupersede {
-			child = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, deploy.QueueChildOptions(d)), deploy.QueueName, d, policy == slipway.ConflictSupersede)
-			if err := child.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
-				return err
-			}
-			break
-		}
-		if err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.Occupied, d).Get(ctx, nil); err != nil {
-			return err
-		}
-	}
-	s.x.Deployments = append(s.x.Deployments, d.ID)
-	recorded := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.RecordExecution, s.x)
-	if err := child.Get(ctx, &d); err != nil {
+	var recorded workflow.Future
+	d, err := DeployChild(ctx, d, func() {
+		s.x.Deployments = append(s.x.Deployments, d.ID)
+		recorded = workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.RecordExecution, s.x)
+	})
+	if err != nil {
 		return err
 	}
 	if err := recorded.Get(ctx, nil); err != nil {
 		return err
 	}
-	if d.State != slipway.DeploymentSucceeded {
-		if d.Error == nil {
-			return fmt.Errorf("deployment %s ended as %s", d.ID, d.State)
-		}
-		return d.Error
-	}
-	return nil
+	return Ended(d)
 }
