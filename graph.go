@@ -15,7 +15,7 @@ type Graph struct {
 // it needs needs the one that is written before it. It makes sense of a valid pipeline alone.
 func (p Pipeline) Graph() Graph {
 	taken := map[string]bool{}
-	p.steps(func(_ string, s Step) {
+	p.EachStep(func(_ string, s Step) {
 		if s.ID != "" {
 			taken[s.ID] = true
 		}
@@ -42,8 +42,8 @@ func (p Pipeline) Graph() Graph {
 	return g
 }
 
-// steps calls f for every stage of the pipeline, those that are run only when others fail too, with its place.
-func (p Pipeline) steps(f func(place string, s Step)) {
+// EachStep calls f for every stage of the pipeline, those that are run only when others fail too, with its place.
+func (p Pipeline) EachStep(f func(place string, s Step)) {
 	for i, s := range p.Stages {
 		f(index("stages", i), s.Step)
 	}

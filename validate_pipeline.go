@@ -128,14 +128,14 @@ func (p *problems) pipeline(place, name string, d Pipeline, s Spec) {
 	known(p, at("concurrency"), "a policy for another execution under way", d.Concurrency, ConcurrencyPolicies)
 	p.declared(at("parameters"), d.Parameters)
 	total := 0
-	d.steps(func(string, Step) { total++ })
+	d.EachStep(func(string, Step) { total++ })
 	if total > maxStages {
 		p.add(at("stages"), "cannot run %d stages: want at most %d", total, maxStages)
 		return
 	}
 	before := len(*p)
 	ids := map[string]string{}
-	d.steps(func(inner string, step Step) {
+	d.EachStep(func(inner string, step Step) {
 		where := at(inner)
 		p.stage(where, name, step, s)
 		switch {

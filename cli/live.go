@@ -34,7 +34,8 @@ type live struct {
 // activity is something under way.
 type activity struct {
 	subject string
-	layer   int // of a bake; step for everything else, of which there is one at a time
+	stage   string // of an execution of a pipeline, several of which may be under way
+	layer   int    // of a bake; step for everything else, of which there is one at a time
 	text    string
 	detail  string // what it printed last
 	since   time.Time
@@ -111,6 +112,20 @@ func (l *live) event(e slipway.Event) {
 	case slipway.BakeStarted, slipway.DeploymentStep, slipway.DeploymentStarted, slipway.ExecutionStarted, slipway.AbortRequested:
 		l.finish(of, neutral, e.Time) // a step that is over need not have gone well: the next may be to undo it
 		l.begin(activity{subject: of, layer: step, text: e.Message, since: e.Time})
+	case slipway.StageStarted, slipway.StageWaits, slipway.ExecutionWaiting:
+		id := stageOf(e)
+		l.endStage(of, id)
+		l.running = append(l.running, activity{subject: of, layer: step, stage: id, text: e.Message, since: e.Time})
+	case slipway.StageOutput:
+		lines := strings.Split(strings.TrimSpace(e.Message), "\n")
+		for i := range l.running {
+			if a := &l.running[i]; a.stage != "" && a.stage == stageOf(e) {
+				a.detail = lines[len(lines)-1]
+			}
+		}
+	case slipway.StageFinished:
+		l.endStage(of, stageOf(e))
+		l.stay(of, stageSign(e), e.Message)
 	case slipway.DeploymentWaiting:
 		l.finish(of, neutral, e.Time)
 		for _, line := range waitingText(e) {
@@ -135,6 +150,36 @@ func (l *live) event(e slipway.Event) {
 	l.draw()
 }
 
+// stageOf reads from the record in an event of a stage which it is.
+func stageOf(e slipway.Event) string {
+	var record slipway.StageRecord
+	if json.Unmarshal(e.Data, &record) != nil {
+		return ""
+	}
+	return record.ID
+}
+
+// stageSign reads from the record in the last event of a stage how it ended.
+func stageSign(e slipway.Event) sign {
+	var record slipway.StageRecord
+	switch {
+	case json.Unmarshal(e.Data, &record) != nil:
+		return neutral
+	case record.State == slipway.StageSucceeded:
+		return good
+	case record.State == slipway.StageFailed:
+		return bad
+	}
+	return neutral
+}
+
+// endStage removes a stage from what is under way, and what says that its execution waits.
+func (l *live) endStage(subject, id string) {
+	l.running = slices.DeleteFunc(l.running, func(a activity) bool {
+		return a.subject == subject && a.layer == step && (a.stage == id || a.stage == "")
+	})
+}
+
 // turnTo returns whose event e is, and prints that as a heading if it was another's turn.
 func (l *live) turnTo(e slipway.Event) string {
 	if l.several {
@@ -142,7 +187,9 @@ func (l *live) turnTo(e slipway.Event) string {
 	}
 	s := subject(e)
 	if s != l.subject {
-		l.finish(l.subject, neutral, e.Time)
+		if !slices.ContainsFunc(l.running, func(a activity) bool { return a.subject == l.subject && a.stage != "" }) {
+			l.finish(l.subject, neutral, e.Time)
+		}
 		l.subject = s
 		l.line(l.paint(dim, s))
 	}
@@ -151,7 +198,7 @@ func (l *live) turnTo(e slipway.Event) string {
 
 func (l *live) find(subject string, layer int) *activity {
 	for i := range l.running {
-		if a := &l.running[i]; a.subject == subject && a.layer == layer {
+		if a := &l.running[i]; a.subject == subject && a.layer == layer && a.stage == "" {
 			return a
 		}
 	}
@@ -164,7 +211,7 @@ func (l *live) begin(a activity) {
 }
 
 func (l *live) end(subject string, layer int) {
-	l.running = slices.DeleteFunc(l.running, func(a activity) bool { return a.subject == subject && a.layer == layer })
+	l.running = slices.DeleteFunc(l.running, func(a activity) bool { return a.subject == subject && a.layer == layer && a.stage == "" })
 }
 
 // finish turns what is under way into lines that stay.

@@ -103,6 +103,8 @@ func subject(e slipway.Event) string {
 		return "deploy " + e.Deployment
 	case e.Bake != "":
 		return "bake " + e.Bake
+	case e.Execution != "" && (strings.HasPrefix(string(e.Kind), "stage.")):
+		return "run " + e.Execution
 	case e.Execution != "":
 		return "ship " + e.Execution
 	}

@@ -54,14 +54,14 @@ In the directory of your slipway.yaml:
 			root.AddCommand(c)
 		}
 	}
-	add("do", newValidate(f, nil), newBake(f, nil), newShip(f, nil), newDeploy(f, nil), newRollback(f, nil), newRelease(f, nil),
+	add("do", newValidate(f, nil), newBake(f, nil), newShip(f, nil), newPipeline(f), newDeploy(f, nil), newRollback(f, nil), newRelease(f, nil),
 		newArtifact(f), newTrigger(f), newNotify(f),
 		newConfig(f), newTerminate(f, nil), newGroup(f))
 	add("tell", newDeploymentCommands(f, nil)...)
 	add("tell", newRetry(f, nil), newAbort(f, nil))
 	add("forbid", newFreeze(f, nil), newUnfreeze(f, nil), newPin(f, nil), newUnpin(f, nil), newVeto(f, nil), newUnveto(f, nil), newRestrictions(f, nil))
 	add("look", newStatus(f, nil), newBakes(f, nil), newImages(f, nil), newImage(f), newCache(f), newInstances(f, nil), newLogs(f, nil),
-		newDeployments(f, nil), newDeployment(f), newReleases(f, nil), newApprovals(f, nil), newApproval(f), newAnalyse(f, nil), newEvents(f, nil), newAudit(f, nil))
+		newDeployments(f, nil), newDeployment(f), newReleases(f, nil), newExecutions(f, nil), newExecution(f), newApprovals(f, nil), newApproval(f), newAnalyse(f, nil), newEvents(f, nil), newAudit(f, nil))
 	root.AddCommand(newVersion(f), newExitCodes())
 	return root
 }

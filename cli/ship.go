@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,7 +29,10 @@ func newShip(f *Factory, runF func(context.Context, *shipOptions) error) *cobra.
 		Use:   "ship [ENVIRONMENT...]",
 		Short: "Bake, test and deploy: what CI calls",
 		Long: `Bake and test an image, then deploy it to the environments, one after the other, and stop at
-the first that fails. The environment may be left out if slipway.yaml defines only one.
+the first that fails.
+
+Without an environment, run the default pipeline of slipway.yaml, as "slipway pipeline run" does. If there is
+none, the environment is the only one that slipway.yaml defines.
 
 --json prints the execution as it ended, and nothing before.`,
 		Example: `  slipway ship
@@ -60,6 +64,17 @@ func shipRun(ctx context.Context, o *shipOptions) error {
 	}
 	defer c.Close()
 	view := o.f.workProgress(false, o.wait)
+	if p, err := o.pipeline(); err != nil || p != nil {
+		if err == nil {
+			var x slipway.Execution
+			var m *manifest.Manifest
+			if x, m, err = startPipeline(ctx, p, c, view, "ship"); err == nil {
+				return o.f.awaitPipeline(ctx, c, view, x, m, o.wait, 0)
+			}
+		}
+		view.close()
+		return err
+	}
 	x, m, err := startShip(ctx, o, c, view)
 	if err != nil {
 		view.close()
@@ -81,6 +96,29 @@ func shipRun(ctx context.Context, o *shipOptions) error {
 		}
 	}
 	return shipOutcome(ctx, o.f, c, x, m)
+}
+
+// pipeline returns how to run the default pipeline, nil if there is none or environments are named.
+func (o *shipOptions) pipeline() (*pipelineOptions, error) {
+	if len(o.environments) > 0 {
+		return nil, nil
+	}
+	m, err := manifest.Load(o.file)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := m.Spec.PipelineNamed(""); !ok {
+		return nil, nil
+	}
+	options, err := o.options(o.f)
+	if err != nil {
+		return nil, err
+	}
+	options.By = ""
+	if options != (slipway.DeployOptions{}) {
+		return nil, usageError{errors.New("cannot say how to deploy when a pipeline decides that: name the environment to ship to, or write it in the pipeline's deploy stage")}
+	}
+	return &pipelineOptions{f: o.f, file: o.file, ingredients: o.ingredients, wait: o.wait}, nil
 }
 
 func startShip(ctx context.Context, o *shipOptions, c *client.Client, view progress) (slipway.Execution, *manifest.Manifest, error) {

@@ -22,6 +22,8 @@ type Config struct {
 	Operator   slipway.Operator
 	Catalog    slipway.Catalog
 	Approvals  slipway.Approvals
+	Pipelines  slipway.Pipelines
+	StageLogs  slipway.StageLogs
 	Exchange   Exchange
 	Secrets    slipway.SecretStore
 	Statements slipway.Statements
@@ -128,6 +130,10 @@ func (a *api) routes() []route {
 
 		{"POST", "/v1/executions", deploy, "ship", "Ship: bake, test and deploy", "Starts a bake and then deploys its image to the environments one after the other. Returns at once.", accept(a.ship).withContext()},
 		{"GET", "/v1/executions", view, "listExecutions", "List executions", "Newest first.", get(a.listExecutions)},
+		{"POST", "/v1/executions/{id}/restart", deploy, "restartExecution", "Run an execution of a pipeline again from a stage", "With the same definition, image and parameters. Stages that succeeded, and come after none that runs again, stay as they are. A conflict while it is under way.", accept(a.restartExecution)},
+		{"GET", "/v1/executions/{id}/stages/{stage}/log", view, "stageLog", "Read what the command of a stage printed", "The end of it, if it is long.", get(a.stageLog)},
+		{"POST", "/v1/pipelines/runs", deploy, "runPipeline", "Run a pipeline", "Of the slipway.yaml that comes with bake, or else as the application's newest one has it. Returns at once: the execution runs, or waits for its turn. A conflict if another one is under way and the pipeline says to refuse.", accept(a.runPipeline).withContext()},
+		{"POST", "/v1/pipelines/plans", view, "planPipeline", "Say what an execution of a pipeline would do", "Which stages there are, what each does and needs, and whether it runs, as far as that is known before. Does nothing.", post(a.planPipeline).withContext()},
 		{"GET", "/v1/executions/{id}", view, "getExecution", "Show an execution", "", get(a.getExecution)},
 
 		{"POST", "/v1/deployments", deploy, "deploy", "Deploy an image", "Moves a cluster to an image by its environment's strategy. Returns at once. While another deployment of the cluster is under way it is a conflict, or waits for its turn, or ends the other, as on_conflict or the environment's policy says. Refused if a freeze, a pin or a veto forbids it.", accept(a.deploy)},

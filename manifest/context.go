@@ -93,6 +93,20 @@ func needs(spec slipway.Spec) []need {
 			}
 		}
 	}
+	for _, name := range spec.PipelineNames() {
+		p, _ := spec.PipelineNamed(name)
+		p.EachStep(func(place string, s slipway.Step) {
+			if s.Run == nil {
+				return
+			}
+			if place = "pipelines." + name + "." + place; len(spec.Pipeline) > 0 && name == slipway.DefaultPipeline {
+				place = "pipeline" + strings.TrimPrefix(place, "pipelines."+name+".stages")
+			}
+			for i, glob := range s.Run.Inputs {
+				all = append(all, need{place: fmt.Sprintf("%s.run.inputs[%d]", place, i), path: glob, glob: true})
+			}
+		})
+	}
 	for i, t := range spec.Image.Tests {
 		place := fmt.Sprintf("image.tests[%d]", i)
 		switch {

@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/bake"
 	"github.com/slipway-sh/slipway/deploy"
+	"github.com/slipway-sh/slipway/pipeline"
 	"github.com/slipway-sh/slipway/restrict"
 )
 
@@ -272,6 +273,9 @@ func (o *Operator) conflict(ctx context.Context, d slipway.Deployment, by string
 // accept checks what can be checked at once, stores the request and returns the bake to be started. known is what the image starts from,
 // nil if that is to be found out.
 func (o *Operator) accept(ctx context.Context, req slipway.BakeRequest, known *slipway.Base) (BakeInput, error) {
+	if err := pipeline.Check(req.Spec); err != nil {
+		return BakeInput{}, err
+	}
 	if err := o.uploaded(ctx, req); err != nil {
 		return BakeInput{}, err
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/slipway-sh/slipway/deploy"
 	"github.com/slipway-sh/slipway/deploy/durable"
 	"github.com/slipway-sh/slipway/engine"
+	"github.com/slipway-sh/slipway/execute"
 	"github.com/slipway-sh/slipway/fleet"
 	"github.com/slipway-sh/slipway/httpapi"
 	"github.com/slipway-sh/slipway/image"
@@ -238,16 +239,19 @@ func run(ctx context.Context, o options) (err error) {
 		},
 	}
 	operator := ship.NewOperator(ship.Config{Parts: parts})
+	measurer := check.Measurer{Provider: machines, Pools: router, Prometheus: func(url string) check.Asker { return queries.at(url) }, HTTP: world.Transport()}
+	executions := execute.Config{Parts: parts, Turns: store, Logs: store, Operator: operator, Measurer: measurer, HTTP: world.Transport()}
 	options := durable.WorkerOptions(o.log)
 	options.Interceptors = append(options.Interceptors, chaos()...)
 	err = temporal.StartWorker(durable.TaskQueue, options, func(r worker.Registry) {
 		deploy.Register(r, &deploy.Activities{
 			Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log, Address: o.lbAddress,
-			Measurer: check.Measurer{Provider: machines, Pools: router, Prometheus: func(url string) check.Asker { return queries.at(url) }, HTTP: world.Transport()},
+			Measurer: measurer,
 			Analyst:  deploy.Analysis{Deps: analysis.Deps{Store: store, Metrics: queries}},
 			Signal:   temporal.Client(), Patience: deploy.DefaultPatience,
 		})
 		ship.Register(r, &ship.Activities{Parts: parts})
+		execute.Register(r, &execute.Activities{Config: executions})
 		approve.Register(r, &approve.Activities{Approvals: approvals})
 	})
 	if err != nil {
@@ -274,7 +278,7 @@ func run(ctx context.Context, o options) (err error) {
 	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log}
 	api := httpapi.New(httpapi.Config{
 		Triggers: triggers, Subscriptions: subscriptions,
-		Guard: guard, Approvals: approvals, Accounts: machines,
+		Guard: guard, Approvals: approvals, Pipelines: execute.New(executions), StageLogs: store, Accounts: machines,
 		Store: store, Configs: configs, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate}, Log: o.log, Version: o.version,
 	})
