@@ -145,7 +145,8 @@ type PipelinePlan struct {
 	Pipeline    string            `json:"pipeline"`
 	Description string            `json:"description,omitempty"`
 	Concurrency ConcurrencyPolicy `json:"concurrency"`
-	Behind      string            `json:"behind,omitempty"` // the execution that is under way
+	Behind      string            `json:"behind,omitempty"`     // the execution that is under way
+	OnFailure   string            `json:"on_failure,omitempty"` // for people: of stages that do not say
 	Parameters  map[string]string `json:"parameters,omitempty"`
 	Stages      []StagePlan       `json:"stages"` // in an order in which they could run one after the other
 }

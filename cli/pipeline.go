@@ -179,6 +179,9 @@ func (f *Factory) drawPlan(plan slipway.PipelinePlan) error {
 	for _, name := range slices.Sorted(maps.Keys(plan.Parameters)) {
 		fmt.Fprintf(f.Out, "  %s = %q\n", name, plan.Parameters[name])
 	}
+	if plan.OnFailure != "" {
+		fmt.Fprintf(f.Out, "  when a stage fails: %s\n", plan.OnFailure)
+	}
 	if plan.Behind != "" {
 		fmt.Fprintf(f.Out, "  %s is under way: %s\n", plan.Behind, map[slipway.ConcurrencyPolicy]string{
 			slipway.ConcurrencyQueue: "this one would wait for its turn", slipway.ConcurrencySupersede: "this one would abort it", slipway.ConcurrencyRefuse: "this one would be refused",
@@ -232,8 +235,7 @@ func planNotes(s slipway.StagePlan) string {
 		notes = append(notes, count(s.Retries, "retry"))
 	}
 	if s.Timeout > 0 {
-		text, _ := s.Timeout.MarshalText() // which never fails
-		notes = append(notes, "at most "+string(text))
+		notes = append(notes, "at most "+pipeline.Short(s.Timeout))
 	}
 	if s.OnFailure != "" {
 		notes = append(notes, "on failure "+s.OnFailure)

@@ -68,7 +68,7 @@ func startPipeline(ctx context.Context, o *pipelineOptions, c *client.Client, vi
 		if err != nil {
 			return slipway.Execution{}, nil, err
 		}
-		req.Cause.Trigger = trigger
+		req.Cause.Trigger, req.Cause.By = trigger, o.f.who()
 		x, err := c.RunPipeline(ctx, req)
 		return x, nil, accepted(err, "slipway executions "+o.application)
 	}
@@ -88,7 +88,7 @@ func startPipeline(ctx context.Context, o *pipelineOptions, c *client.Client, vi
 	if err != nil {
 		return slipway.Execution{}, nil, err
 	}
-	req.Bake, req.Cause.Trigger = &bake, trigger
+	req.Bake, req.Cause.Trigger, req.Cause.By = &bake, trigger, o.f.who()
 	x, err := c.RunPipeline(ctx, req)
 	if err != nil {
 		return x, nil, accepted(m.Locate(err), "slipway executions "+m.Spec.Application)

@@ -205,7 +205,10 @@ func (o *Operator) prepare(ctx context.Context, req *slipway.PipelineRequest) (w
 		}
 	}
 	cause := req.Cause
-	if by := slipway.PrincipalOf(ctx); by.Kind != slipway.PrincipalSystem {
+	switch by := slipway.PrincipalOf(ctx); by.Kind {
+	case slipway.PrincipalSystem, slipway.PrincipalLocal: // whoever has the host is believed whom it speaks for
+		cause.By = cmp.Or(cause.By, by.Name)
+	default:
 		cause.By = by.Name
 	}
 	cause.Trigger = cmp.Or(cause.Trigger, "api")

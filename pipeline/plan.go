@@ -13,7 +13,7 @@ import (
 func Plan(ctx context.Context, p slipway.Pipeline, v Values) (slipway.PipelinePlan, error) {
 	plan := slipway.PipelinePlan{
 		Application: v.Application, Pipeline: v.Pipeline, Description: p.Description, Parameters: v.Parameters,
-		Concurrency: cmp.Or(p.Concurrency, slipway.ConcurrencyQueue),
+		Concurrency: cmp.Or(p.Concurrency, slipway.ConcurrencyQueue), OnFailure: describeFailure(p.OnFailure),
 	}
 	g := p.Graph()
 	add := func(s slipway.Step, on *slipway.OnFailure, after string) error {
@@ -40,7 +40,7 @@ func Plan(ctx context.Context, p slipway.Pipeline, v Values) (slipway.PipelinePl
 		return nil
 	}
 	for _, s := range g.Ordered() {
-		if err := add(s.Step, cmp.Or(s.OnFailure, p.OnFailure), ""); err != nil {
+		if err := add(s.Step, s.OnFailure, ""); err != nil {
 			return plan, err
 		}
 	}
@@ -86,14 +86,14 @@ func Describe(s slipway.Step) string {
 	case s.Wait != nil && s.Wait.Until != "":
 		return strings.TrimSpace("wait until " + s.Wait.Until + " " + s.Wait.Zone)
 	case s.Wait != nil:
-		return "wait " + short(s.Wait.For)
+		return "wait " + Short(s.Wait.For)
 	case s.Run != nil:
 		return "run " + strings.Join(s.Run.Command, " ") + " in a machine of the image"
 	case s.Webhook != nil:
 		text, _, _ := strings.Cut(s.Webhook.URL, "?")
 		return "ask " + text
 	case s.Analysis != nil && s.Analysis.For != 0:
-		return "compare groups of " + s.Analysis.Environment + " for " + short(s.Analysis.For)
+		return "compare groups of " + s.Analysis.Environment + " for " + Short(s.Analysis.For)
 	case s.Analysis != nil:
 		return "compare the groups of the last deployment to " + s.Analysis.Environment
 	case s.Pipeline != nil:
@@ -150,8 +150,8 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// short writes a duration without zeros at its end: "10m", not "10m0s".
-func short(d slipway.Duration) string {
+// Short writes a duration without zeros at its end: "10m", not "10m0s".
+func Short(d slipway.Duration) string {
 	b, _ := d.MarshalText() // which never fails
 	text := string(b)
 	if strings.HasSuffix(text, "m0s") {
