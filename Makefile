@@ -10,6 +10,7 @@ RUN_PACKAGES   := runc haproxy mmdebstrap erofs-utils iproute2 ca-certificates
 TEST_PACKAGES  := $(RUN_PACKAGES) gcc libc6-dev libcap2-bin packer prometheus postgresql exim4-daemon-light
 BENCH_PACKAGES := $(RUN_PACKAGES) buildah packer postgresql
 
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 
 # Packages whose tests contain the Temporal server, which takes minutes to compile for the race detector, the tests that drive
@@ -87,6 +88,14 @@ bench: ## measure against the references and write build/bench.json (root)
 .PHONY: lint
 lint: ## run golangci-lint
 	go run $(GOLANGCI) run ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser of outside input, each for TIME (30s); ONLY=part of a name
+	@scripts/fuzz $(or $(TIME),30s) $(ONLY)
+
+.PHONY: vulncheck
+vulncheck: ## look for known vulnerabilities in what is called; needs vuln.go.dev, or a copy of it: GOVULNDB=file:///path
+	go run $(GOVULNCHECK) $(if $(GOVULNDB),-db $(GOVULNDB)) ./...
 
 .PHONY: deps
 deps: ## install the Debian packages that demo and test need (root)

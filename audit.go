@@ -96,3 +96,18 @@ type AuditLog interface {
 	// AuditHead returns where the log ends, by what was noted when the last entry was added.
 	AuditHead(ctx context.Context) (AuditHead, error)
 }
+
+// Recorder notes what slipwayd decides by itself; every [AuditLog] does.
+type Recorder interface {
+	AppendAudit(ctx context.Context, e AuditEntry) (AuditEntry, error)
+}
+
+// Decided records a decision of slipwayd's own, once for its action and key. Nothing is recorded without a recorder.
+func Decided(ctx context.Context, r Recorder, e AuditEntry) error {
+	if r == nil {
+		return nil
+	}
+	e.Phase, e.By = AuditDecided, Principal{Kind: PrincipalSystem, Name: "slipwayd"}
+	_, err := r.AppendAudit(ctx, e)
+	return err
+}

@@ -26,7 +26,8 @@ type Config struct {
 		AppendEvent(ctx context.Context, e slipway.Event) (slipway.Event, error)
 	}
 	Bus   slipway.Bus
-	Waker Waker // nil: nothing waits
+	Audit slipway.Recorder // hears what expires; nil: nobody does
+	Waker Waker            // nil: nothing waits
 	// Approver reports whether a principal is an approver of the cluster; nil: whoever asks for it is, as the API lets nobody else.
 	Approver func(ctx context.Context, p slipway.Principal, c slipway.Cluster) (bool, error)
 	Now      func() time.Time // nil: time.Now
@@ -204,6 +205,11 @@ func (k *Keeper) decided(ctx context.Context, a slipway.Approval) {
 	text := fmt.Sprintf("%s was %s", a.ID, a.State)
 	if a.State == slipway.ApprovalExpired {
 		text = fmt.Sprintf("%s expired with %d of %d approvals", a.ID, a.Approved(), a.Needed)
+		if err := slipway.Decided(ctx, k.Audit, slipway.AuditEntry{
+			Action: "approval.expired", Key: a.ID, Application: a.Application, Environment: a.Environment, Object: a.ID, Reason: text,
+		}); err != nil {
+			k.Log.Error("cannot write the audit log: that an approval has expired is not in it", "approval", a.ID, "error", err)
+		}
 	}
 	k.tell(ctx, slipway.ApprovalDecided, a, text)
 	if k.Waker == nil || a.State == slipway.ApprovalCanceled { // who cancels does not wait any more

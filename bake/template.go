@@ -3,9 +3,11 @@ package bake
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"text/template"
+	"text/template/parse"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -29,11 +31,27 @@ func (b *Baker) render(ctx context.Context, application string, t slipway.Templa
 	if len(text) > maxTemplate {
 		return nil, slipway.Errorf(slipway.Invalid, "cannot render %s: a template may have %d MiB", t.From, maxTemplate>>20)
 	}
-	tmpl, err := template.New(t.From).Option("missingkey=error").Parse(string(text))
+	return renderText(ctx, t.From, string(text), application, t.Values)
+}
+
+// maxSteps is how many times a template may go into a part of it: a loop's, a condition's, another template's.
+const maxSteps = 1_000_000
+
+// renderText executes the text of a template.
+func renderText(ctx context.Context, name, text, application string, values map[string]string) ([]byte, error) {
+	steps := 0
+	tmpl, err := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{stepName: func() (string, error) {
+		if steps++; steps > maxSteps {
+			return "", errors.New("it does not come to an end")
+		}
+		return "", ctx.Err()
+	}}).Parse(text)
 	if err != nil {
 		return nil, templateError(err)
 	}
-	values := t.Values
+	if err := counted(tmpl); err != nil {
+		return nil, templateError(err)
+	}
 	if values == nil {
 		values = map[string]string{}
 	}
@@ -49,6 +67,43 @@ func (b *Baker) render(ctx context.Context, application string, t slipway.Templa
 		return nil, templateError(err)
 	}
 	return out.Bytes(), nil
+}
+
+// stepName is a function that every part of a template begins with.
+const stepName = "_step"
+
+// counted has every part of a template, and of those in it, count its steps: a template that writes nothing could go on for ever otherwise.
+func counted(tmpl *template.Template) error {
+	step, err := template.New("").Funcs(template.FuncMap{stepName: func() string { return "" }}).Parse("{{" + stepName + "}}")
+	if err != nil {
+		return err
+	}
+	for _, t := range tmpl.Templates() {
+		if t.Tree != nil {
+			countList(t.Tree.Root, step.Root.Nodes[0])
+		}
+	}
+	return nil
+}
+
+func countList(list *parse.ListNode, step parse.Node) {
+	if list == nil {
+		return
+	}
+	for _, n := range list.Nodes {
+		switch n := n.(type) {
+		case *parse.IfNode:
+			countList(n.List, step)
+			countList(n.ElseList, step)
+		case *parse.RangeNode:
+			countList(n.List, step)
+			countList(n.ElseList, step)
+		case *parse.WithNode:
+			countList(n.List, step)
+			countList(n.ElseList, step)
+		}
+	}
+	list.Nodes = append([]parse.Node{step.Copy()}, list.Nodes...)
 }
 
 func templateError(err error) error {

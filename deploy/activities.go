@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/audit"
 	"github.com/slipway-sh/slipway/check"
 	"github.com/slipway-sh/slipway/deploy/durable"
 	"github.com/slipway-sh/slipway/restrict"
@@ -49,6 +50,8 @@ type Activities struct {
 	Measurer Measurer
 	Analyst  Analyst
 	Log      *slog.Logger
+	// Audit hears what is decided here and was asked for by nobody: that a deployment goes back, and what is forbidden then. nil: nobody does.
+	Audit slipway.Recorder
 	// Address is where load balancers listen that name no address.
 	Address string
 	// Signal signals and cancels workflows; nil where nothing is superseded.
@@ -249,6 +252,9 @@ func (a *Activities) FinishDeployment(ctx context.Context, d slipway.Deployment)
 	if err == nil && stored.State.Done() && stored.State == d.State {
 		return stored, nil // an earlier try did it and its reply was lost
 	}
+	if err := a.recordOutcome(ctx, d); err != nil {
+		return d, durable.Passing(err)
+	}
 	if err := a.conclude(ctx, d); err != nil {
 		return d, durable.Passing(err)
 	}
@@ -270,6 +276,19 @@ func (a *Activities) FinishDeployment(ctx context.Context, d slipway.Deployment)
 	}
 	a.publish(ctx, d, slipway.DeploymentFinished, message, true)
 	return d, nil
+}
+
+// recordOutcome records that a deployment went back, or could not, by itself. What a person aborted that person is on record for.
+func (a *Activities) recordOutcome(ctx context.Context, d slipway.Deployment) error {
+	action := map[slipway.DeploymentState]string{slipway.DeploymentRolledBack: "deployment.back", slipway.DeploymentNeedsAttention: "deployment.stuck"}[d.State]
+	if action == "" || d.Error == nil || d.Error.Code == slipway.ClosedByAbort {
+		return nil
+	}
+	return slipway.Decided(ctx, a.Audit, slipway.AuditEntry{
+		Action: action, Key: d.ID, Application: d.Cluster.Application, Environment: d.Cluster.Environment,
+		Object: d.ID, Reason: gist(d.Error.Message), Code: d.Error.Code,
+		After: audit.Document(map[string]any{"state": d.State, "image": d.Image, "target": d.Target, "serves": d.Source, "asked_by": d.By}),
+	})
 }
 
 // conclude makes the restrictions that follow from how a deployment ended.
@@ -305,6 +324,12 @@ func (a *Activities) conclude(ctx context.Context, d slipway.Deployment) error {
 	}
 	made, err := a.Store.PutRestriction(ctx, r)
 	if err == nil && made.ID == r.ID {
+		if err := slipway.Decided(ctx, a.Audit, slipway.AuditEntry{
+			Action: "restriction.made", Key: r.ID, Application: r.Cluster.Application, Environment: r.Cluster.Environment,
+			Object: r.ID, Reason: r.Reason, After: audit.Document(r),
+		}); err != nil {
+			return err
+		}
 		a.publish(ctx, d, slipway.Restricted, fmt.Sprintf("%s %s: %s", r.Kind, r.ID, r.Reason), false)
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -137,7 +138,7 @@ func (t *attempt) input(in any) {
 	if !body.IsValid() {
 		return
 	}
-	tree, _ := audit.Tree(body.Interface()).(map[string]any)
+	tree, _ := audit.Tree(shown(body.Interface())).(map[string]any)
 	if tree == nil {
 		return
 	}
@@ -152,6 +153,18 @@ func (t *attempt) input(in any) {
 	fill(&t.entry.Application, maxAuditName, "application", "cluster.application", "spec.application", "scope.application")
 	fill(&t.entry.Environment, maxAuditName, "environment", "cluster.environment", "scope.environment", "to")
 	fill(&t.entry.Reason, maxAuditText, "reason", "comment", "message", "why")
+}
+
+// shown returns what of a request may be recorded where names do not say what is secret.
+func shown(body any) any {
+	if c, ok := body.(slipway.ConfigChange); ok { // a key that has a type is not told it again: its value may be a secret
+		c.Set = slices.Clone(c.Set)
+		for i := range c.Set {
+			c.Set[i].Value = redact.Hidden // what is no secret is in the version that is made
+		}
+		return c
+	}
+	return body
 }
 
 // done records what came of it: what out has of the object, or the problem.

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/redact"
 )
 
 // Exchange sends images to registries and takes them from there. What ends ctx breaks it off; doing it again goes on where it was.
@@ -92,7 +93,9 @@ func (a *api) exchange(
 // failure is an error as a stream that has begun shows it.
 func (a *api) failure(operation string, err error) *slipway.Error {
 	if known := (*slipway.Error)(nil); errors.As(err, &known) && known.Code != slipway.Internal && known.Code != slipway.Corrupt {
-		return known
+		shown := *known
+		shown.Message = redact.Text(known.Message)
+		return &shown
 	}
 	p := a.fail(operation, err)
 	return &slipway.Error{Code: p.Code, Message: p.Detail, Place: p.Place}

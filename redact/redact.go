@@ -54,6 +54,8 @@ var (
 	}
 	// userinfo is a name and a password in a URL.
 	userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s"'<>\\]*@`)
+	// login is a name and a password before a host, without a scheme before them.
+	login = regexp.MustCompile(`[A-Za-z0-9._+-]+:[^\s/?#@:"'<>\\]+@[A-Za-z0-9.-]+`)
 	// parameter is one of a URL's query, or of a form.
 	parameter = regexp.MustCompile(`([?&;])([A-Za-z0-9_.%-]+)=([^&;\s"'<>\\]*)`)
 )
@@ -65,6 +67,13 @@ func Text(text string) string {
 	}
 	if strings.Contains(text, "@") {
 		text = userinfo.ReplaceAllString(text, "${1}"+Hidden+"@")
+		text = login.ReplaceAllStringFunc(text, func(l string) string {
+			host := l[strings.LastIndexByte(l, '@'):]
+			if host == "@sha256" { // the tag and the digest of an image
+				return l
+			}
+			return Hidden + host
+		})
 	}
 	if strings.Contains(text, "=") {
 		text = parameter.ReplaceAllStringFunc(text, func(p string) string {

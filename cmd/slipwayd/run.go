@@ -217,6 +217,7 @@ func run(ctx context.Context, o options) (err error) {
 	})
 	working.Go(func() error { return keeper.Run(background) })
 	approvals := approve.New(approve.Config{
+		Audit: store,
 		Store: store, Events: store, Bus: bus, Waker: approve.Workflows{Temporal: temporal.Client()}, Log: o.log,
 	})
 	working.Go(func() error { return approvals.Run(background) })
@@ -245,7 +246,7 @@ func run(ctx context.Context, o options) (err error) {
 	options.Interceptors = append(options.Interceptors, chaos()...)
 	err = temporal.StartWorker(durable.TaskQueue, options, func(r worker.Registry) {
 		deploy.Register(r, &deploy.Activities{
-			Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log, Address: o.lbAddress,
+			Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Audit: store, Log: o.log, Address: o.lbAddress,
 			Measurer: measurer,
 			Analyst:  deploy.Analysis{Deps: analysis.Deps{Store: store, Metrics: queries}},
 			Signal:   temporal.Client(), Patience: deploy.DefaultPatience,
