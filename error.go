@@ -10,19 +10,21 @@ type Code string
 
 // The codes an application error can have.
 const (
-	Invalid       Code = "invalid"     // the caller's input is wrong; sending it again will not help
-	NotFound      Code = "not_found"   // the thing named does not exist
-	Conflict      Code = "conflict"    // it clashes with something that exists or is under way
-	Refused       Code = "refused"     // a safety rule forbids it
-	Unprepared    Code = "unprepared"  // the host lacks something: a program, a privilege, space
-	Corrupt       Code = "corrupt"     // stored bytes are not the bytes that were stored
-	Failed        Code = "failed"      // the work was done properly and its outcome is negative: a test failed, a script exited non-zero
-	DeadlinePast  Code = "deadline"    // it did not finish in the time it was given
-	Unmeasured    Code = "unmeasured"  // what was to decide could not be measured: it is neither good nor bad
-	Unavailable   Code = "unavailable" // a part that is needed does not answer; later may work
-	Internal      Code = "internal"    // a bug or an unforeseen failure of the host; logged, not shown in detail
-	ClosedByAbort Code = "aborted"     // a person or a newer request ended it
-	Stale         Code = "stale"       // what was to be changed is not what it was when the caller read it
+	Invalid         Code = "invalid"         // the caller's input is wrong; sending it again will not help
+	NotFound        Code = "not_found"       // the thing named does not exist
+	Conflict        Code = "conflict"        // it clashes with something that exists or is under way
+	Refused         Code = "refused"         // a safety rule forbids it
+	Unauthenticated Code = "unauthenticated" // it is not certain who asks
+	Forbidden       Code = "forbidden"       // who asks may not do that
+	Unprepared      Code = "unprepared"      // the host lacks something: a program, a privilege, space
+	Corrupt         Code = "corrupt"         // stored bytes are not the bytes that were stored
+	Failed          Code = "failed"          // the work was done properly and its outcome is negative: a test failed, a script exited non-zero
+	DeadlinePast    Code = "deadline"        // it did not finish in the time it was given
+	Unmeasured      Code = "unmeasured"      // what was to decide could not be measured: it is neither good nor bad
+	Unavailable     Code = "unavailable"     // a part that is needed does not answer; later may work
+	Internal        Code = "internal"        // a bug or an unforeseen failure of the host; logged, not shown in detail
+	ClosedByAbort   Code = "aborted"         // a person or a newer request ended it
+	Stale           Code = "stale"           // what was to be changed is not what it was when the caller read it
 )
 
 // Codes lists every code, and what it says.
@@ -34,7 +36,9 @@ var Codes = []struct {
 	{NotFound, "the thing named does not exist"},
 	{Conflict, "it clashes with something that exists or is under way"},
 	{Stale, "what was to be changed is not what it was when it was read: read it again"},
-	{Refused, "a rule, or what the caller may do, forbids it"},
+	{Refused, "a safety rule forbids it"},
+	{Unauthenticated, "it is not certain who asks: log in, or show a token that is good"},
+	{Forbidden, "who asks may not do that"},
 	{Failed, "the work was done properly and its outcome is negative"},
 	{ClosedByAbort, "a person or a newer request ended it"},
 	{Unprepared, "the host lacks something: a program, a privilege, space"},

@@ -25,6 +25,8 @@ const (
 	exitAttention   = 8
 	exitUnreachable = 9
 	exitUnclear     = 10
+	exitUnknown     = 11
+	exitForbidden   = 12
 	exitDetached    = 130
 )
 
@@ -42,6 +44,8 @@ deployment or a whole ship ends with what came of it.
   8    the deployment failed and could not be undone: a person must look
   9    slipwayd cannot be reached, or went away before it answered
   10   an analysis came to no clear verdict: the score is marginal, or there are too few samples
+  11   slipwayd does not know who asks: log in, or give a token that is good
+  12   who asks may not do that
   130  interrupted by Ctrl-C or SIGTERM; work that slipwayd has accepted goes on
 
 With --no-wait, 0 means that slipwayd has accepted the work.`
@@ -82,6 +86,10 @@ func exitOf(err error) int {
 		return exitNotFound
 	case slipway.Conflict, slipway.Refused:
 		return exitConflict
+	case slipway.Unauthenticated:
+		return exitUnknown
+	case slipway.Forbidden:
+		return exitForbidden
 	case slipway.ClosedByAbort:
 		return exitAborted
 	case slipway.Failed:

@@ -30,11 +30,17 @@ type Factory struct {
 
 // client returns a client of the slipwayd that --server or SLIPWAY_SERVER names.
 func (f *Factory) client() (*client.Client, error) {
-	c, err := client.New(cmp.Or(f.server, f.Env("SLIPWAY_SERVER"), client.DefaultServer))
+	c, err := client.New(f.where())
 	if err != nil {
 		return nil, err
 	}
+	c.Authenticate(f.credentials())
 	return c, f.trust(c)
+}
+
+// where returns where slipwayd is.
+func (f *Factory) where() string {
+	return cmp.Or(f.server, f.Env("SLIPWAY_SERVER"), client.DefaultServer)
 }
 
 // errInterrupted says that a signal ended a command that leaves nothing behind.

@@ -43,11 +43,12 @@ In the directory of your slipway.yaml:
 	root.SetIn(f.In)
 	root.SetOut(f.Out)
 	root.SetErr(f.Err)
-	root.PersistentFlags().StringVar(&f.server, "server", "", "where slipwayd is: unix:/path or http://host:port; several, separated by commas, if one stands by for another (default $SLIPWAY_SERVER, else unix:/var/lib/slipway/slipwayd.sock)")
+	root.PersistentFlags().StringVar(&f.server, "server", "", "where slipwayd is: unix:/path or https://host[:port]; several, separated by commas, if one stands by for another (default $SLIPWAY_SERVER, else unix:/var/lib/slipway/slipwayd.sock)")
 	root.PersistentFlags().StringVar(&f.ca, "ca", "", "whom to trust to be slipwayd: a `file` with a certificate authority, PEM, or the fingerprint of one, sha256:… (default $SLIPWAY_CA, else whom this host trusts)")
 	root.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON: the API's own types; errors too, on stderr")
 	root.AddGroup(&cobra.Group{ID: "do", Title: "Work:"}, &cobra.Group{ID: "tell", Title: "Tell what is under way:"},
-		&cobra.Group{ID: "forbid", Title: "Forbid and allow:"}, &cobra.Group{ID: "look", Title: "Look:"})
+		&cobra.Group{ID: "forbid", Title: "Forbid and allow:"}, &cobra.Group{ID: "access", Title: "Who may do what:"},
+		&cobra.Group{ID: "look", Title: "Look:"})
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = group
@@ -60,6 +61,7 @@ In the directory of your slipway.yaml:
 	add("tell", newDeploymentCommands(f, nil)...)
 	add("tell", newRetry(f, nil), newAbort(f, nil))
 	add("forbid", newFreeze(f, nil), newUnfreeze(f, nil), newPin(f, nil), newUnpin(f, nil), newVeto(f, nil), newUnveto(f, nil), newRestrictions(f, nil))
+	add("access", newWhoami(f, nil), newAccess(f), newToken(f))
 	add("look", newStatus(f, nil), newBakes(f, nil), newImages(f, nil), newImage(f), newCache(f), newInstances(f, nil), newLogs(f, nil),
 		newDeployments(f, nil), newDeployment(f), newReleases(f, nil), newExecutions(f, nil), newExecution(f), newApprovals(f, nil), newApproval(f), newAnalyse(f, nil), newEvents(f, nil), newAudit(f, nil))
 	root.AddCommand(newVersion(f), newExitCodes())

@@ -42,7 +42,7 @@ type Client struct {
 	wires []wire // below http, one for each server
 }
 
-// New returns a client of the slipwayd at server: "unix:/path/of/socket" or "http://host:port", or several of these, separated by commas,
+// New returns a client of the slipwayd at server: "unix:/path/of/socket", "https://host" or "http://host:port", or several of these, separated by commas,
 // of which one serves and others stand by. It does not connect yet.
 func New(server string) (*Client, error) {
 	c := &Client{Patience: defaultPatience, server: server, http: &http.Client{}}
@@ -94,7 +94,7 @@ func reach(server string) (base string, _ *http.Transport, _ error) {
 	}
 	u, err := url.Parse(server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", nil, slipway.Errorf(slipway.Invalid, "cannot use %q as server: want unix:/path/of/slipwayd.sock or http://host:port", server)
+		return "", nil, slipway.Errorf(slipway.Invalid, "cannot use %q as server: want unix:/path/of/slipwayd.sock, https://host or http://127.0.0.1:port", server)
 	}
 	return strings.TrimSuffix(server, "/"), transport, nil
 }
@@ -175,6 +175,9 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if known := (*slipway.Error)(nil); errors.As(err, &known) { // it was never sent
+		return known
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
@@ -196,7 +199,7 @@ var codes = map[int]slipway.Code{
 	http.StatusNotFound:            slipway.NotFound,
 	http.StatusConflict:            slipway.Conflict,
 	http.StatusForbidden:           slipway.Refused,
-	http.StatusUnauthorized:        slipway.Refused,
+	http.StatusUnauthorized:        slipway.Unauthenticated,
 	http.StatusBadGateway:          slipway.Unavailable,
 	http.StatusServiceUnavailable:  slipway.Unavailable,
 	http.StatusGatewayTimeout:      slipway.Unavailable,

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/natsbus"
 	"github.com/slipway-sh/slipway/sqlstore"
@@ -150,10 +152,17 @@ func serve(t testing.TB, with ...func(*Config)) *server {
 	for _, change := range with {
 		change(&s.Config)
 	}
-	h := httptest.NewServer(New(s.Config))
+	h := httptest.NewServer(asRoot(New(s.Config)))
 	t.Cleanup(h.Close)
 	s.url = h.URL
 	return s
+}
+
+// asRoot serves requests that show nothing as if they came from a process of root's by a unix socket.
+func asRoot(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), peerKey{}, unix.Ucred{})))
+	})
 }
 
 func (s *server) do(t testing.TB, method, path, body string, header ...string) (int, string, http.Header) {
@@ -230,7 +239,7 @@ func TestDescription(t *testing.T) {
 			t.Errorf("%s %s is not described", r.method, r.path)
 			continue
 		}
-		if op["operationId"] != r.id || ids[r.id] || op["summary"] == "" || op["x-access"] != string(r.access) {
+		if op["operationId"] != r.id || ids[r.id] || op["summary"] == "" || op["x-access"] != r.access.String() {
 			t.Errorf("%s %s: %v", r.method, r.path, op)
 		}
 		ids[r.id] = true
@@ -356,7 +365,7 @@ func TestWork(t *testing.T) {
 	s := serve(t)
 	ops := s.Operator.(*operator)
 	keep := 3
-	want := slipway.ShipRequest{Environments: []string{"prod"}, BakeRequest: slipway.BakeRequest{
+	want := slipway.ShipRequest{Environments: []string{"prod"}, Deploy: slipway.DeployOptions{By: "root"}, BakeRequest: slipway.BakeRequest{
 		Version: "v1",
 		Context: []slipway.ContextEntry{{Path: "a", Mode: 0o644, Digest: slipway.DigestOf(nil)}, {Path: "d", Mode: 0o755, Dir: true}},
 		Spec: slipway.Spec{

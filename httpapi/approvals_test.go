@@ -53,7 +53,7 @@ func TestApprovals(t *testing.T) {
 		{"GET", "/v1/approvals/a-2/diff", "", 404, "nothing served there when it was asked"},
 		{"GET", "/v1/approvals/a-3/diff", "", 404, "it is about none"},
 		{"GET", "/v1/approvals/a-9", "", 404, "a-9"},
-		{"POST", "/v1/approvals/a-1/votes", `{"approve":true}`, 403, "it is not known who asks"},
+		{"POST", "/v1/approvals/a-1/votes", `{"approve":true}`, 403, "root is none of them"},
 		{"POST", "/v1/approvals/a-1/votes", `{"approve":true,"by":"bob"}`, 403, "bob has asked for it"},
 		{"POST", "/v1/approvals/a-1/votes", `{"approve":true,"by":"eve"}`, 403, "eve is none of them"},
 		{"POST", "/v1/approvals/a-1/votes", `{"by":"ann","approve":"yes"}`, 422, `"place":"approve"`},

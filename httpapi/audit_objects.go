@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/auth"
 	"github.com/slipway-sh/slipway/redact"
 )
 
@@ -43,7 +43,7 @@ func (a *api) peek(ctx context.Context, path string) (object any) {
 			object = nil
 		}
 	}()
-	ctx = slipway.WithPrincipal(context.WithValue(ctx, attemptKey{}, nil), slipway.Principal{Kind: slipway.PrincipalSystem, Name: "slipwayd"})
+	ctx = auth.With(context.WithValue(ctx, attemptKey{}, nil), auth.Itself())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return nil

@@ -79,14 +79,14 @@ func TestControls(t *testing.T) {
 			202, `"state":"queued"`, "deploy [canary queue true true true on fire ann]"},
 		{"POST", "/v1/deployments", `{` + shop + `,"image":"v1","hotfix":true}`, 422, "cannot jump the queue without a reason", ""},
 		{"POST", "/v1/deployments", `{` + shop + `,"image":"v1","on_conflict":"fight"}`, 422, `"place":"on_conflict"`, ""},
-		{"POST", "/v1/rollbacks", `{` + shop + `,"force":true,"reason":"on fire"}`, 202, `"id":"d-1"`, "rollback [false true on fire ]"},
+		{"POST", "/v1/rollbacks", `{` + shop + `,"force":true,"reason":"on fire"}`, 202, `"id":"d-1"`, "rollback [false true on fire root]"},
 		{"POST", "/v1/rollbacks", `{` + shop + `,"override":true}`, 422, "cannot override restrictions without a reason", ""},
 
 		{"POST", "/v1/deployments/d-1/commands", `{"verb":"pause","reason":"lunch","by":"ann"}`, 200, `"paused":{`, "command [d-1 pause lunch ann]"},
 		{"POST", "/v1/deployments/d-1/commands", `{"verb":"stop"}`, 422, `"place":"verb"`, ""},
 		{"POST", "/v1/deployments/d-1/commands", `{"verb":"pause","reason":"` + strings.Repeat("x", 2000) + `"}`, 422, `"place":"reason"`, ""},
 		{"POST", "/v1/deployments/d-1/retry", `{"reason":"the disk is larger","by":"ann"}`, 202, `"id":"d-2"`, "retry [d-1 retry the disk is larger ann]"},
-		{"POST", "/v1/deployments/d-1/retry", `{}`, 202, `"id":"d-2"`, "retry [d-1 retry  ]"},
+		{"POST", "/v1/deployments/d-1/retry", `{}`, 202, `"id":"d-2"`, "retry [d-1 retry  root]"},
 
 		{"POST", "/v1/releases", `{"environment":"prod","members":[{"application":"shop","image":"v1"},{"application":"blog","image":"v2"}],"parallel":true,"by":"ann"}`,
 			202, `"id":"r-1"`, "release [{Environment:prod Members:[{Application:shop Image:v1} {Application:blog Image:v2}] Parallel:true Reason: By:ann}]"},
@@ -95,7 +95,7 @@ func TestControls(t *testing.T) {
 
 		{"POST", "/v1/restrictions", `{"kind":"freeze","cluster":{"application":"","environment":"prod"},"reason":"sale","by":"ann","until":"2999-01-01T00:00:00Z"}`,
 			200, `"id":"f-1"`, "restrict [freeze  prod  sale ann false]"},
-		{"POST", "/v1/restrictions", `{"kind":"veto",` + shop + `,"image":"v1","reason":"leaks"}`, 200, `"kind":"veto"`, "restrict [veto shop prod v1 leaks  true]"},
+		{"POST", "/v1/restrictions", `{"kind":"veto",` + shop + `,"image":"v1","reason":"leaks"}`, 200, `"kind":"veto"`, "restrict [veto shop prod v1 leaks root true]"},
 		{"POST", "/v1/restrictions", `{"kind":"freeze",` + shop + `,"reason":" "}`, 422, `"place":"reason"`, ""},
 		{"POST", "/v1/restrictions", `{"kind":"veto",` + shop + `,"reason":"leaks"}`, 422, `"place":"image"`, ""},
 		{"POST", "/v1/restrictions", `{"kind":"ban",` + shop + `,"reason":"leaks"}`, 422, `"place":"kind"`, ""},
@@ -103,11 +103,11 @@ func TestControls(t *testing.T) {
 		{"DELETE", "/v1/restrictions/f-1", "", 422, "cannot lift a restriction without a reason", ""},
 		{"DELETE", "/v1/restrictions/d-1?reason=over", "", 422, `cannot lift \"d-1\"`, ""},
 
-		{"DELETE", "/v1/instances/i-1", "", 204, "", "terminate [i-1 false  ]"},
+		{"DELETE", "/v1/instances/i-1", "", 204, "", "terminate [i-1 false  root]"},
 		{"DELETE", "/v1/instances/i-1?force=true&reason=rooted&by=ann", "", 204, "", "terminate [i-1 true rooted ann]"},
 		{"DELETE", "/v1/instances/i-1?force=true", "", 422, "cannot remove instance i-1 by force without a reason", ""},
-		{"DELETE", "/v1/groups/shop-prod-v001", "", 204, "", "destroy [shop-prod-v001 false  ]"},
-		{"DELETE", "/v1/groups/shop-prod-v001?force=true&reason=rooted", "", 204, "", "destroy [shop-prod-v001 true rooted ]"},
+		{"DELETE", "/v1/groups/shop-prod-v001", "", 204, "", "destroy [shop-prod-v001 false  root]"},
+		{"DELETE", "/v1/groups/shop-prod-v001?force=true&reason=rooted", "", 204, "", "destroy [shop-prod-v001 true rooted root]"},
 		{"DELETE", "/v1/groups/shop-prod-v001?force=true&reason=%20", "", 422, "by force without a reason", ""},
 	} {
 		told := &controls{}

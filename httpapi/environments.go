@@ -30,6 +30,9 @@ func (a *api) listEnvironments(ctx context.Context, in *environmentsInput) (*lis
 	some := slices.DeleteFunc(all, func(e slipway.EnvironmentInfo) bool {
 		return in.Application != "" && !slices.ContainsFunc(e.Applications, func(m slipway.EnvironmentMember) bool { return m.Application == in.Application })
 	})
+	for i := range some {
+		some[i] = a.members(ctx, some[i])
+	}
 	return cut(&in.PageInput, some, err, func(e slipway.EnvironmentInfo) string { return e.Name })
 }
 
@@ -44,10 +47,19 @@ func (a *api) getEnvironment(ctx context.Context, in *environmentInput) (*output
 	}
 	for _, e := range all {
 		if e.Name == in.Environment {
-			return found(e, nil)
+			return found(a.members(ctx, e), nil)
 		}
 	}
 	return nil, noEnvironment(in.Environment)
+}
+
+// members leaves out of an environment the applications that the caller may not see.
+func (a *api) members(ctx context.Context, e slipway.EnvironmentInfo) slipway.EnvironmentInfo {
+	seen := a.sees(ctx)
+	e.Applications = slices.DeleteFunc(slices.Clone(e.Applications), func(m slipway.EnvironmentMember) bool {
+		return !seen(slipway.Scope{Application: m.Application, Environment: e.Name})
+	})
+	return e
 }
 
 func noEnvironment(name string) error {
@@ -76,9 +88,10 @@ func (a *api) environmentState(ctx context.Context, in *stateInput) (*huma.Strea
 		}
 		return encoded(state)
 	})
-	if err == nil && (in.Drifted || len(in.Condition) > 0) {
+	seen := a.sees(ctx)
+	if err == nil && (in.Drifted || len(in.Condition) > 0 || !seen(slipway.Scope{Application: slipway.Everywhere, Environment: in.Environment})) {
 		s, err = encoded(overview.Only(s.state, func(c slipway.ClusterState) bool {
-			return (!in.Drifted || len(c.Drift) > 0) && (len(in.Condition) == 0 || slices.Contains(in.Condition, string(c.Condition)))
+			return seen(slipway.Scope(c.Cluster)) && (!in.Drifted || len(c.Drift) > 0) && (len(in.Condition) == 0 || slices.Contains(in.Condition, string(c.Condition)))
 		}))
 	}
 	if err != nil {

@@ -171,7 +171,7 @@ func TestRequestWithKeyIsCarriedOutOnce(t *testing.T) {
 	if status != http.StatusAccepted || header.Get("Idempotency-Replayed") != "" {
 		t.Fatalf("%d %s", status, first)
 	}
-	again := New(s.Config) // a slipwayd that was restarted
+	again := asRoot(New(s.Config)) // a slipwayd that was restarted
 	for range 2 {
 		status, body, header := s.do(t, "POST", "/v1/deployments", aDeployment, "Idempotency-Key", "k-1")
 		if status != http.StatusAccepted || body != first || header.Get("Idempotency-Replayed") != "true" || header.Get("Content-Type") != "application/json" {
@@ -358,7 +358,7 @@ func TestChangesOfOneThing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Catalog = mover{store: s.Store}
-	urls := []string{serveHandler(t, New(s.Config)), serveHandler(t, New(s.Config))}
+	urls := []string{serveHandler(t, asRoot(New(s.Config))), serveHandler(t, asRoot(New(s.Config)))}
 	s.url = urls[0]
 	_, _, header := s.do(t, "GET", "/v1/channels/shop/stable", "")
 	var moved, stale atomic.Int64

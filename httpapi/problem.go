@@ -27,19 +27,21 @@ type Problem struct {
 
 // statuses are the HTTP statuses of codes.
 var statuses = map[slipway.Code]int{
-	slipway.Invalid:       http.StatusUnprocessableEntity,
-	slipway.NotFound:      http.StatusNotFound,
-	slipway.Conflict:      http.StatusConflict,
-	slipway.Refused:       http.StatusForbidden,
-	slipway.Unprepared:    http.StatusServiceUnavailable,
-	slipway.Corrupt:       http.StatusInternalServerError,
-	slipway.Failed:        http.StatusUnprocessableEntity,
-	slipway.DeadlinePast:  http.StatusGatewayTimeout,
-	slipway.Unavailable:   http.StatusServiceUnavailable,
-	slipway.Internal:      http.StatusInternalServerError,
-	slipway.ClosedByAbort: http.StatusConflict,
-	slipway.Stale:         http.StatusPreconditionFailed,
-	slipway.Unmeasured:    http.StatusUnprocessableEntity,
+	slipway.Invalid:         http.StatusUnprocessableEntity,
+	slipway.NotFound:        http.StatusNotFound,
+	slipway.Conflict:        http.StatusConflict,
+	slipway.Refused:         http.StatusForbidden,
+	slipway.Unauthenticated: http.StatusUnauthorized,
+	slipway.Forbidden:       http.StatusForbidden,
+	slipway.Unprepared:      http.StatusServiceUnavailable,
+	slipway.Corrupt:         http.StatusInternalServerError,
+	slipway.Failed:          http.StatusUnprocessableEntity,
+	slipway.DeadlinePast:    http.StatusGatewayTimeout,
+	slipway.Unavailable:     http.StatusServiceUnavailable,
+	slipway.Internal:        http.StatusInternalServerError,
+	slipway.ClosedByAbort:   http.StatusConflict,
+	slipway.Stale:           http.StatusPreconditionFailed,
+	slipway.Unmeasured:      http.StatusUnprocessableEntity,
 }
 
 // problems turns what huma itself finds wrong with a request into a [Problem].

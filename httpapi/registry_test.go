@@ -47,7 +47,7 @@ func TestTransfers(t *testing.T) {
 			return img, outcome
 		},
 	}
-	h := New(s.Config)
+	h := asRoot(New(s.Config))
 	post := func(path, body string) (int, []slipway.Transfer) {
 		t.Helper()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
@@ -101,7 +101,7 @@ func TestTransferGivenUp(t *testing.T) {
 		ended <- ctx.Err()
 		return slipway.Image{}, ctx.Err()
 	}}
-	server := httptest.NewServer(New(s.Config))
+	server := httptest.NewServer(asRoot(New(s.Config)))
 	defer server.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/v1/pulls", strings.NewReader(`{"from":"r/hello"}`))

@@ -117,7 +117,15 @@ func follow[T, I any](f function[I, huma.StreamResponse]) handler {
 func form[I, O any](f function[I, O], h handler) handler {
 	h.register = func(a *api, to huma.API, op huma.Operation) {
 		huma.Register(to, op, func(ctx context.Context, in *I) (*O, error) {
-			return recorded(ctx, a, op.OperationID, in, f)
+			if err := a.decide(ctx, in); err != nil {
+				return nil, a.problemOf(ctx, op.OperationID, err)
+			}
+			sign(ctx, in)
+			out, err := recorded(ctx, a, op.OperationID, in, f)
+			if err == nil {
+				a.reveal(ctx, out)
+			}
+			return out, err
 		})
 	}
 	return h
@@ -137,7 +145,7 @@ func (r route) operation(schemas huma.Registry) huma.Operation {
 
 		BodyReadTimeout: -1, // see Limits
 		Parameters:      r.headers(),
-		Extensions:      map[string]any{"x-access": string(r.access)},
+		Extensions:      map[string]any{"x-access": r.access.String()},
 	}
 	if r.large {
 		op.MaxBodyBytes = maxContext
@@ -185,7 +193,7 @@ func (r route) once() bool { return r.keyed && r.method == http.MethodPost }
 
 // middlewares are what is round the route's handler, the outermost first.
 func (r route) middlewares(a *api) huma.Middlewares {
-	var all huma.Middlewares
+	all := huma.Middlewares{a.enter(&r)}
 	if r.once() {
 		all = append(all, a.once)
 	}

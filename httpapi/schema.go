@@ -46,6 +46,8 @@ func register(r huma.Registry) {
 	alias[slipway.ConfigType, configTypeSchema](r)
 	alias[slipway.ConfigDelivery, configDeliverySchema](r)
 	registerTriggers(r)
+	alias[slipway.Role, roleSchema](r)
+	alias[slipway.PrincipalKind, principalKindSchema](r)
 	alias[huma.ErrorModel, Problem](r) // what huma describes every error as
 }
 
@@ -83,6 +85,8 @@ type (
 	metricSourceSchema     struct{}
 	metricDirectionSchema  struct{}
 	lowTrafficPolicySchema struct{}
+	roleSchema             struct{}
+	principalKindSchema    struct{}
 	conditionSchema        struct{}
 	driftKindSchema        struct{}
 	approvalStateSchema    struct{}
@@ -232,6 +236,12 @@ func (approvalStateSchema) Schema(huma.Registry) *huma.Schema {
 func (conditionSchema) Schema(huma.Registry) *huma.Schema { return enum(slipway.Conditions...) }
 
 func (driftKindSchema) Schema(huma.Registry) *huma.Schema { return enum(slipway.DriftKinds...) }
+
+func (roleSchema) Schema(huma.Registry) *huma.Schema { return enum(slipway.Roles...) }
+
+func (principalKindSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.PrincipalLocal, slipway.PrincipalUser, slipway.PrincipalToken, slipway.PrincipalWorkload, slipway.PrincipalSystem)
+}
 
 func enum[T ~string](values ...T) *huma.Schema {
 	s := &huma.Schema{Type: huma.TypeString}

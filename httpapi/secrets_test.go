@@ -29,7 +29,7 @@ func TestSecrets(t *testing.T) {
 		got = values
 		return "s-handle", refusal
 	}}
-	h := New(s.Config)
+	h := asRoot(New(s.Config))
 	const value, encoded = "hunter2!", "aHVudGVyMiE="
 	post := func(body string) (int, string) {
 		t.Helper()

@@ -271,7 +271,11 @@ func run(ctx context.Context, o options) (err error) {
 	working.Go(func() error { return triggers.Run(background) })
 	working.Go(func() error { return subscriptions.Run(background) })
 
-	// The API last: who can reach it can use it.
+	// The API last.
+	access, err := authority(ctx, o, store)
+	if err != nil {
+		return err
+	}
 	exchange := registry.NewExchange(registry.ExchangeConfig{
 		Client: registries, Images: images, Store: store, Trust: verifier, Dir: o.path("cache/registry"),
 	})
@@ -281,7 +285,7 @@ func run(ctx context.Context, o options) (err error) {
 		Triggers: triggers, Subscriptions: subscriptions,
 		Guard: guard, Approvals: approvals, Pipelines: execute.New(executions), StageLogs: store, Accounts: machines,
 		Store: store, Configs: configs, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
-		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate}, Log: o.log, Version: o.version,
+		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Access: access, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate}, Log: o.log, Version: o.version,
 	})
 	return errors.Join(serve(ctx, o, api, listeners, started), whyEnded(ctx))
 }

@@ -27,7 +27,7 @@ type pkg struct {
 var adapters = []string{"provider/local", "provider/sim", "memstore", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry", "promql", "smtp"}
 
 // libraries do one thing to files, processes or answers, and know nothing of deployments.
-var libraries = []string{"webhook", "seal", "ci", "analysis", "image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer", "attest", "sbom", "dpkg", "pipeline", "outbound", "audit", "redact", "certificate", "overview"}
+var libraries = []string{"webhook", "seal", "ci", "analysis", "image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer", "attest", "sbom", "dpkg", "pipeline", "outbound", "audit", "redact", "certificate", "overview", "auth"}
 
 // rule forbids the packages below any of from to import the packages below any of to. Names of our own packages are relative;
 // "." is the root package alone.

@@ -1,0 +1,54 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/slipway-sh/slipway"
+)
+
+// Whoami returns who slipwayd takes the client for, and what that one may do.
+func (c *Client) Whoami(ctx context.Context) (slipway.Whoami, error) {
+	return call[slipway.Whoami](ctx, c, http.MethodGet, "/v1/whoami", nil)
+}
+
+// Bindings returns who was given which role, as far as the client administers it.
+func (c *Client) Bindings(ctx context.Context) ([]slipway.Binding, error) {
+	return list[slipway.Binding](ctx, c, "/v1/access/bindings", nil)
+}
+
+// Grant gives somebody a role.
+func (c *Client) Grant(ctx context.Context, req slipway.BindingRequest) (slipway.Binding, error) {
+	return call[slipway.Binding](ctx, c, http.MethodPost, "/v1/access/bindings", req)
+}
+
+// RevokeGrant takes a role back, and returns what it was.
+func (c *Client) RevokeGrant(ctx context.Context, id string) (slipway.Binding, error) {
+	return call[slipway.Binding](ctx, c, http.MethodDelete, "/v1/access/bindings/"+url.PathEscape(id), nil)
+}
+
+// CheckAccess asks whether somebody may do something.
+func (c *Client) CheckAccess(ctx context.Context, req slipway.AccessCheck) (slipway.AccessAnswer, error) {
+	return call[slipway.AccessAnswer](ctx, c, http.MethodPost, "/v1/access/checks", req)
+}
+
+// Tokens returns the tokens that the client administers, by name.
+func (c *Client) Tokens(ctx context.Context) ([]slipway.Token, error) {
+	return list[slipway.Token](ctx, c, "/v1/tokens", nil)
+}
+
+// CreateToken makes a token. Its secret is in the answer, and never told again.
+func (c *Client) CreateToken(ctx context.Context, req slipway.TokenRequest) (slipway.NewToken, error) {
+	return call[slipway.NewToken](ctx, c, http.MethodPost, "/v1/tokens", req)
+}
+
+// RotateToken gives a token, by ID or name, another secret.
+func (c *Client) RotateToken(ctx context.Context, token string, req slipway.TokenRotation) (slipway.NewToken, error) {
+	return call[slipway.NewToken](ctx, c, http.MethodPost, "/v1/tokens/"+url.PathEscape(token)+"/rotations", req)
+}
+
+// RevokeToken revokes a token, by ID or name, and returns what it was.
+func (c *Client) RevokeToken(ctx context.Context, token string) (slipway.Token, error) {
+	return call[slipway.Token](ctx, c, http.MethodDelete, "/v1/tokens/"+url.PathEscape(token), nil)
+}
