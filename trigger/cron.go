@@ -116,7 +116,7 @@ func (s *Service) tickOne(ctx context.Context, t slipway.Trigger, schedule cron.
 		s.remember(t.ID, place)
 		return next, nil
 	}
-	f := s.firing(t, slipway.Cause{Trigger: "schedule", Event: due.Format(time.RFC3339)})
+	f := s.firing(t, slipway.Cause{Trigger: "schedule", Event: due.UTC().Format(time.RFC3339)})
 	if missed > 0 {
 		f.Reason = fmt.Sprintf("it makes up for %d times that were missed", missed)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -23,6 +24,7 @@ import (
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/test/daemon"
 	"github.com/slipway-sh/slipway/test/load"
+	"github.com/slipway-sh/slipway/test/mailserver"
 )
 
 // TestScripts runs every script of testdata. They share one slipwayd, and with it the cache of Debian bases; each has an
@@ -55,6 +57,13 @@ func TestScripts(t *testing.T) {
 			env.Values[daemonKey{}] = &script{daemon: shared}
 			return nil
 		},
+		Condition: func(name string) (bool, error) {
+			if name == "exim" {
+				_, err := exec.LookPath("exim4")
+				return err == nil, nil
+			}
+			return false, fmt.Errorf("unknown condition %s", name)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
 			"hello":    hello,
@@ -71,6 +80,9 @@ func TestScripts(t *testing.T) {
 			"healthy":  healthy,
 			"big":      big,
 			"registry": registry,
+			"hook":     hook,
+			"receiver": receiver,
+			"mail":     mail,
 			"told":     told,
 			"write":    writeRoot,
 			"traffic":  traffic,
@@ -82,7 +94,9 @@ func TestScripts(t *testing.T) {
 // script is what the commands of one script share.
 type script struct {
 	daemon   *daemon.Daemon
-	registry *hub // nil until it has one
+	registry *hub               // nil until it has one
+	inbox    *inbox             // nil until it has one
+	mail     *mailserver.Server // nil until it has one
 	load     *load.Generator
 }
 
@@ -231,6 +245,11 @@ func slipwayd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func startOwn(ts *testscript.TestScript, size []string) {
+	startOwnWith(ts, size, func(*daemon.Daemon) {})
+}
+
+// startOwnWith is startOwn of a slipwayd that is told something beside its data directory.
+func startOwnWith(ts *testscript.TestScript, size []string, tell func(*daemon.Daemon)) {
 	dir, err := os.MkdirTemp("/tmp", "sw") // the script's own directory has too long a name for sockets
 	ts.Check(err)
 	if len(size) == 1 {
@@ -238,6 +257,7 @@ func startOwn(ts *testscript.TestScript, size []string) {
 	}
 	d, err := daemon.New(current(ts).Programs, filepath.Join(dir, "d"))
 	ts.Check(err)
+	tell(d)
 	if more := strings.Fields(ts.Getenv("SLIPWAYD_ARGS")); len(more) > 0 {
 		d.Args = append(d.Args, more...)
 		if slices.Contains(more, "--listen") { // the socket, too: that is how the test itself speaks to it
