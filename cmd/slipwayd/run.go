@@ -263,9 +263,9 @@ func run(ctx context.Context, o options) (err error) {
 	if err := os.RemoveAll(o.path("cache/pushed")); err != nil { // what was being pushed when the last slipwayd ended
 		return err
 	}
-	runner, _ := any(operator).(slipway.PipelineRunner)
+	pipelines := execute.New(executions)
 	triggers := trigger.New(trigger.Config{
-		Store: store, Bus: bus, Blobs: images, Operator: operator, Pipelines: runner, Sealer: sealer, Dir: o.path("cache/pushed"), Log: o.log,
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Pipelines: pipelines, Sealer: sealer, Dir: o.path("cache/pushed"), Log: o.log,
 	})
 	subscriptions := notify.New(notify.Config{Store: store, Bus: bus, Sealer: sealer, Notifiers: notifiers, Log: o.log})
 	working.Go(func() error { return triggers.Run(background) })
@@ -283,7 +283,7 @@ func run(ctx context.Context, o options) (err error) {
 	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log}
 	api := httpapi.New(httpapi.Config{
 		Triggers: triggers, Subscriptions: subscriptions,
-		Guard: guard, Approvals: approvals, Pipelines: execute.New(executions), StageLogs: store, Accounts: machines,
+		Guard: guard, Approvals: approvals, Pipelines: pipelines, StageLogs: store, Accounts: machines,
 		Store: store, Configs: configs, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Access: access, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate}, Log: o.log, Version: o.version,
 	})
