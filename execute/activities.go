@@ -45,7 +45,7 @@ func (a *Activities) RecordStages(ctx context.Context, x slipway.Execution) erro
 	case err != nil:
 		return err
 	case stored.Attempt == x.Attempt && stored.State.Done():
-		return nil
+		return nil // finished: this is a try that was taken for lost
 	}
 	again := !fresh && stored.Attempt != x.Attempt
 	if x.Definition == nil {

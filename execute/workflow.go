@@ -49,11 +49,11 @@ func Execute(ctx workflow.Context, in Input) (slipway.Execution, error) {
 		r.stages(ctx)
 		r.settle(rest, ctx)
 	}
-	r.end(rest, ctx.Err() != nil)
 	r.closing = true
 	if err := workflow.Await(rest, recorded); err != nil {
 		return r.x, err
 	}
+	r.end(rest, ctx.Err() != nil) // only now: the record is final when it is finished, and not before
 	err := workflow.ExecuteActivity(durable.Tries(rest, briefly, 0), acts.FinishStages, r.view()).Get(rest, &r.x)
 	return r.x, err
 }

@@ -47,7 +47,7 @@ var rules = []rule{
 		why: "libraries know files, processes and answers, not what is done with them",
 	},
 	{
-		from: []string{"feed", "trigger", "notify", "deploy", "ship", "catalog", "config", "fleet", "restrict", "approve"}, to: append([]string{"cli", "client", "cmd", "image", "rootfs", "container"}, adapters...),
+		from: []string{"feed", "trigger", "notify", "deploy", "ship", "execute", "catalog", "config", "fleet", "restrict", "approve"}, to: append([]string{"cli", "client", "cmd", "image", "rootfs", "container"}, adapters...),
 		why: "workflows speak to the root package's interfaces: what they do must hold on any provider, router and store",
 	},
 	{
