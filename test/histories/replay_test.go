@@ -17,6 +17,7 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/deploy"
+	"github.com/slipway-sh/slipway/execute"
 	"github.com/slipway-sh/slipway/ship"
 )
 
@@ -93,6 +94,7 @@ func newReplayer(t *testing.T) *replayer {
 	r := &replayer{WorkflowReplayer: worker.NewWorkflowReplayer(), workflows: map[string]bool{}}
 	deploy.Register(r, &deploy.Activities{})
 	ship.Register(r, &ship.Activities{})
+	execute.Register(r, &execute.Activities{})
 	if len(r.workflows) == 0 {
 		t.Fatalf("no workflows are registered: %v", slices.Collect(maps.Keys(r.workflows)))
 	}
