@@ -134,11 +134,12 @@ func (t *attempt) ask(ctx context.Context, in any) error {
 
 // input notes what is asked for, with what it is about and why as far as the body says so.
 func (t *attempt) input(in any) {
-	body := reflect.Indirect(reflect.ValueOf(in)).FieldByName("Body")
-	if !body.IsValid() {
-		return
+	var tree map[string]any
+	if r, ok := in.(interface{ recordable() any }); ok { // a request whose names do not say what in it is secret
+		tree, _ = audit.Tree(r.recordable()).(map[string]any)
+	} else if body := reflect.Indirect(reflect.ValueOf(in)).FieldByName("Body"); body.IsValid() {
+		tree, _ = audit.Tree(shown(body.Interface())).(map[string]any)
 	}
-	tree, _ := audit.Tree(shown(body.Interface())).(map[string]any)
 	if tree == nil {
 		return
 	}
