@@ -91,8 +91,12 @@ func (r route) changes() bool { return r.method != http.MethodGet && !r.question
 
 func (a *api) attempt(route route, r *http.Request) *attempt {
 	t := &attempt{a: a, route: route, request: r, values: pathValues(route.path, r.URL)}
+	by := slipway.PrincipalOf(r.Context())
+	if by.Name == "" { // nobody who is known
+		by.Kind, by.Name = "unknown", "unknown"
+	}
 	t.entry = slipway.AuditEntry{
-		By: t.who(slipway.Principal{Kind: "unknown", Name: "unknown"}), Client: brief(r.UserAgent(), maxAuditName),
+		By: t.who(by), Client: brief(r.UserAgent(), maxAuditName),
 		Action: route.id, Method: r.Method, Path: brief(r.URL.Path, maxAuditText),
 		Application: brief(t.values["application"], maxAuditName), Environment: brief(t.values["environment"], maxAuditName),
 		Object: brief(t.object(), maxAuditName), Reason: brief(r.URL.Query().Get("reason"), maxAuditText),
