@@ -24,7 +24,7 @@ func main() {
 	examples := flag.String("examples", "examples", "directory with the example applications")
 	runs := flag.Int("runs", 10, "how often each thing is measured, at least 10 for figures that count")
 	rate := flag.Int("rate", 500, "requests per second during rollouts")
-	only := flag.String("only", "", "one group of figures alone: programs, launch, bake, base, rollout, engine or waiting")
+	only := flag.String("only", "", "one group of figures alone: programs, launch, bake, base, rollout, engine, waiting or api")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -66,6 +66,7 @@ func run(ctx context.Context, bin, out, examples string, runs, rate int, only st
 		{"rollout", b.measureRollout},
 		{"engine", b.measureEngine},
 		{"waiting", b.measureWaiting},
+		{"api", b.measureAPI},
 	} {
 		if only != "" && only != group.name {
 			continue

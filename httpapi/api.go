@@ -74,7 +74,11 @@ func newAPI(cfg Config) *api {
 	if a.Access == nil {
 		a.Access = auth.New(auth.Config{Log: a.Log})
 	}
-	a.clusters = clusters{store: cfg.Store, provider: cfg.Provider, pools: cfg.Pools, log: a.Log}
+	records, ok := cfg.Store.(slipway.ClusterRecords)
+	if !ok {
+		records = oneByOne{cfg.Store}
+	}
+	a.clusters = clusters{store: cfg.Store, records: records, provider: cfg.Provider, pools: cfg.Pools, log: a.Log}
 	a.decide = a.permit
 	return a
 }

@@ -15,15 +15,13 @@ type Pools interface {
 	Pool(ctx context.Context, loadBalancer string) (slipway.PoolStatus, error)
 }
 
-// recent is how many deployments are looked through for clusters that have neither server groups nor a route, and for the last that succeeded.
+// recent is how many deployments are looked through for the last that succeeded.
 const recent = 500
-
-// queueable is how many deployments are looked through for the one under way: those that came after it wait, or were refused or aborted.
-const queueable = 50
 
 // clusters puts together what the store, the provider and the load balancers know of a cluster. Nothing is cached.
 type clusters struct {
 	store    slipway.Store
+	records  slipway.ClusterRecords
 	provider slipway.Provider
 	pools    Pools
 	log      *slog.Logger
@@ -35,8 +33,12 @@ func (c clusters) status(ctx context.Context, cluster slipway.Cluster) (slipway.
 	if err != nil {
 		return slipway.ClusterStatus{}, err
 	}
-	s, err := c.assemble(ctx, cluster, groups)
-	if err == nil && len(s.Groups) == 0 && s.Route == nil && s.Deployment == nil {
+	all, err := c.assemble(ctx, []slipway.Cluster{cluster}, groups)
+	if err != nil {
+		return slipway.ClusterStatus{}, err
+	}
+	s := all[0]
+	if len(s.Groups) == 0 && s.Route == nil && s.Deployment == nil {
 		err = slipway.Errorf(slipway.NotFound, "cannot find cluster %s: nothing was ever deployed to it", cluster)
 	}
 	return s, err
@@ -48,23 +50,12 @@ func (c clusters) names(ctx context.Context) ([]slipway.Cluster, []slipway.Serve
 	if err != nil {
 		return nil, nil, err
 	}
-	routes, err := c.store.Routes(ctx)
+	names, err := c.records.ClusterNames(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	deployments, err := c.store.Deployments(ctx, slipway.Cluster{}, recent)
-	if err != nil {
-		return nil, nil, err
-	}
-	var names []slipway.Cluster
 	for _, g := range groups {
 		names = append(names, g.Cluster)
-	}
-	for _, r := range routes {
-		names = append(names, r.Cluster)
-	}
-	for _, d := range deployments {
-		names = append(names, d.Cluster)
 	}
 	slices.SortFunc(names, func(a, b slipway.Cluster) int {
 		return cmp.Or(cmp.Compare(a.Application, b.Application), cmp.Compare(a.Environment, b.Environment))
@@ -72,27 +63,45 @@ func (c clusters) names(ctx context.Context) ([]slipway.Cluster, []slipway.Serve
 	return slices.Compact(names), groups, nil
 }
 
-// assemble returns the cluster's status; groups are all server groups there are.
-func (c clusters) assemble(ctx context.Context, cluster slipway.Cluster, groups []slipway.ServerGroup) (slipway.ClusterStatus, error) {
-	s := slipway.ClusterStatus{Cluster: cluster, Groups: []slipway.ServerGroup{}}
+// assemble returns the clusters' status, by as few questions however many they are; groups are all server groups there are.
+func (c clusters) assemble(ctx context.Context, wanted []slipway.Cluster, groups []slipway.ServerGroup) ([]slipway.ClusterStatus, error) {
+	routes, err := c.records.ClusterRoutes(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	deployments, err := c.records.LatestDeployments(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	restrictions, err := c.store.Restrictions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	of := map[slipway.Cluster][]slipway.ServerGroup{}
 	for _, g := range groups {
-		if g.Cluster == cluster {
-			s.Groups = append(s.Groups, g)
+		of[g.Cluster] = append(of[g.Cluster], g)
+	}
+	all := make([]slipway.ClusterStatus, len(wanted))
+	for i, cluster := range wanted {
+		s := slipway.ClusterStatus{Cluster: cluster, Groups: append([]slipway.ServerGroup{}, of[cluster]...)}
+		if route, ok := routes[cluster]; ok {
+			s.Route = &route
+		}
+		if all[i], err = c.complete(ctx, s, deployments[cluster], restrictions); err != nil {
+			return nil, err
 		}
 	}
+	return all, nil
+}
+
+// complete adds to a status with its groups and its route all else: deployments are those that are not over and the last that is.
+func (c clusters) complete(ctx context.Context, s slipway.ClusterStatus, deployments []slipway.Deployment, restrictions []slipway.Restriction) (slipway.ClusterStatus, error) {
+	cluster := s.Cluster
 	slices.SortFunc(s.Groups, func(a, b slipway.ServerGroup) int {
 		na, _ := slipway.GroupNumber(a.Name)
 		nb, _ := slipway.GroupNumber(b.Name)
 		return cmp.Compare(nb, na)
 	})
-
-	switch route, err := c.store.Route(ctx, cluster); slipway.CodeOf(err) {
-	case "":
-		s.Route = &route
-	case slipway.NotFound:
-	default:
-		return s, err
-	}
 
 	if s.Route != nil {
 		switch pool, err := c.pools.Pool(ctx, cluster.String()); slipway.CodeOf(err) {
@@ -104,27 +113,19 @@ func (c clusters) assemble(ctx context.Context, cluster slipway.Cluster, groups 
 		}
 	}
 
-	wanted := queueable
 	if s.Route != nil {
 		s.Serving = s.Route.Serving()
 	}
-	if s.Serving == "" {
-		wanted = recent
-	}
-	deployments, err := c.store.Deployments(ctx, cluster, wanted)
-	if err != nil {
-		return s, err
-	}
-	if s.Serving == "" {
-		s.Serving = settled(deployments, s.Groups)
+	if s.Serving == "" && len(s.Groups) > 0 {
+		past, err := c.store.Deployments(ctx, cluster, recent)
+		if err != nil {
+			return s, err
+		}
+		s.Serving = settled(past, s.Groups)
 	}
 	s.Deployment, s.Queued = lineUp(deployments)
-	all, err := c.store.Restrictions(ctx)
-	if err != nil {
-		return s, err
-	}
 	now := time.Now()
-	for _, r := range all {
+	for _, r := range restrictions {
 		if r.Covers(cluster) && r.Holds(now) {
 			s.Restrictions = append(s.Restrictions, r)
 		}
@@ -192,14 +193,9 @@ func (a *api) listClusters(ctx context.Context, in *clustersInput) (*listOutput[
 		return nil, err
 	}
 	out := &listOutput[slipway.ClusterStatus]{Link: page.Link, Body: list[slipway.ClusterStatus]{Items: []slipway.ClusterStatus{}, Next: page.Body.Next}}
-	for _, name := range page.Body.Items {
-		s, err := a.clusters.assemble(ctx, name, groups)
-		if err != nil {
-			return nil, err
-		}
-		out.Body.Items = append(out.Body.Items, s)
-	}
-	return out, nil
+	all, err := a.clusters.assemble(ctx, page.Body.Items, groups)
+	out.Body.Items = append(out.Body.Items, all...)
+	return out, err
 }
 
 type clusterInput struct {

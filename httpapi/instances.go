@@ -26,7 +26,7 @@ func (a *api) listInstances(ctx context.Context, in *instancesInput) (*listOutpu
 	})
 	// Those of a group stay together, as providers list them.
 	key := func(i slipway.Instance) string { return i.Group + "\x00" + i.ID }
-	slices.SortFunc(some, func(x, y slipway.Instance) int { return cmp.Compare(key(x), key(y)) })
+	slices.SortFunc(some, func(x, y slipway.Instance) int { return cmp.Or(cmp.Compare(x.Group, y.Group), cmp.Compare(x.ID, y.ID)) })
 	return cut(&in.PageInput, some, err, key)
 }
 

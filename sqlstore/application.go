@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/uptrace/bun"
 
@@ -36,9 +37,18 @@ func (s *Store) Application(ctx context.Context, name string) (slipway.Spec, err
 	})
 }
 
-// Applications implements [slipway.Store]; by name.
+// Applications implements [slipway.Store]; by name. What the specs refer to is shared: nobody may change it.
 func (s *Store) Applications(ctx context.Context) ([]slipway.Spec, error) {
-	return list[applicationRow, slipway.Spec](ctx, s, s.read, "the applications", func(q *bun.SelectQuery) *bun.SelectQuery {
-		return q.Order("name")
-	})
+	var rows []applicationRow
+	if err := s.read.NewSelect().Model(&rows).Order("name").Scan(ctx); err != nil {
+		return nil, s.explain("read the applications", err)
+	}
+	specs := make([]slipway.Spec, len(rows))
+	for i, r := range rows {
+		var err error
+		if specs[i], err = s.memos.specs.decode(r.Doc); err != nil {
+			return nil, fmt.Errorf("cannot decode the applications: %w", err)
+		}
+	}
+	return specs, nil
 }

@@ -77,3 +77,38 @@ func dropEvents(ctx context.Context, tx bun.IDB, upTo int64) error {
 	_, err := tx.NewDelete().Model((*eventRow)(nil)).Where("seq <= ?", upTo).Exec(ctx)
 	return err
 }
+
+// AppendEvents stores several events in one transaction, so that they come to light at once, and returns them with their Seqs.
+func (s *Store) AppendEvents(ctx context.Context, events []slipway.Event) ([]slipway.Event, error) {
+	stored := slices.Clone(events)
+	if len(stored) == 0 {
+		return stored, nil
+	}
+	err := s.write.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		var last int64
+		if err := tx.NewRaw(`UPDATE event_seq SET seq = seq + ? WHERE id = 1 RETURNING seq`, len(stored)).Scan(ctx, &last); err != nil {
+			return err
+		}
+		rows := make([]eventRow, len(stored))
+		for i := range stored {
+			e := &stored[i]
+			e.Seq = last - int64(len(stored)-1-i)
+			d, err := encode(*e)
+			if err != nil {
+				return err
+			}
+			rows[i] = eventRow{Seq: e.Seq, Application: e.Application, Environment: e.Environment, Execution: e.Execution, Bake: e.Bake, Deployment: e.Deployment, doc: d}
+		}
+		if _, err := tx.NewInsert().Model(&rows).Exec(ctx); err != nil {
+			return err
+		}
+		if last/dropEvery > (last-int64(len(stored)))/dropEvery {
+			return dropEvents(ctx, tx, last-keptEvents)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, s.explain("store events", err)
+	}
+	return stored, nil
+}

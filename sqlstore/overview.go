@@ -25,6 +25,7 @@ type policyRow struct {
 
 // memos are of texts that are read whenever somebody looks at an environment.
 type memos struct {
+	specs      memo[slipway.Spec]
 	policies   memo[slipway.Environment]
 	routes     memo[slipway.Route]
 	placements memo[slipway.Placement]
@@ -83,11 +84,11 @@ func (s *Store) EnvironmentNames(ctx context.Context) ([]slipway.EnvironmentInfo
 		}
 	}
 	for _, p := range policies {
-		policy := &slipway.Environment{}
-		if err := decode(p, "an environment", policy); err != nil {
-			return nil, err
+		policy, err := s.memos.policies.decode(p.Doc)
+		if err != nil {
+			return nil, s.explain("read the environments", err)
 		}
-		add(p.Environment, p.Application, policy)
+		add(p.Environment, p.Application, &policy)
 	}
 	for _, c := range used {
 		add(c.Environment, c.Application, nil)
