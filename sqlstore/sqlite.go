@@ -19,6 +19,10 @@ import (
 // sqliteReaders is how many queries run at once; they never wait for the writer.
 const sqliteReaders = 4
 
+// sqliteCache is how many KiB of the file each of them keeps in memory: the default of 2,000 has it read pages again and again where there are
+// thousands of deployments.
+const sqliteCache = 16 << 10
+
 // sqliteFile is the backend of a SQLite file, by its path.
 type sqliteFile string
 
@@ -31,7 +35,7 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	if err := migrate(ctx, b, write.DB, goose.DialectSQLite3); err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	read, err := b.connect(sqliteReaders, "&_pragma=query_only(1)")
+	read, err := b.connect(sqliteReaders, fmt.Sprintf("&_pragma=query_only(1)&_pragma=cache_size(-%d)", sqliteCache))
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
