@@ -71,6 +71,15 @@ func (c *collector) roots(ctx context.Context) (r bake.Roots, err error) {
 	if r.Bakes, err = c.store.Bakes(ctx, "", bakesLookedAt); err != nil {
 		return r, err
 	}
+	executions, err := c.store.Executions(ctx, "", bakesLookedAt)
+	if err != nil {
+		return r, err
+	}
+	for _, x := range executions { // their stages take files of what was asked for into machines, weeks after it was baked if people take so long
+		if !x.State.Done() && x.Request != "" {
+			r.Bakes = append(r.Bakes, slipway.Bake{ID: x.ID, State: slipway.BakeRunning, Request: x.Request})
+		}
+	}
 	if r.Images, err = c.store.Images(ctx, ""); err != nil {
 		return r, err
 	}
