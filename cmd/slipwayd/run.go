@@ -332,6 +332,7 @@ func serve(ctx context.Context, o options, api http.Handler, listeners []net.Lis
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(o.log.Handler(), slog.LevelDebug), // handshakes that fail, above all: anybody can cause them
 		BaseContext:       func(net.Listener) context.Context { return streams },
+		ConnContext:       httpapi.ConnContext,
 	}
 	var serving errgroup.Group
 	for _, l := range listeners {
