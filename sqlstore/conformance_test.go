@@ -24,6 +24,7 @@ func conforms(t *testing.T, where func(*testing.T) string) {
 	storetest.ExerciseSubscriptions(t, func(t *testing.T) slipway.SubscriptionStore { return open(t, where(t)) })
 	storetest.ExerciseConfig(t, func(t *testing.T) slipway.ConfigStore { return open(t, where(t)) })
 	storetest.ExerciseSizes(t, open(t, where(t)))
+	storetest.ExerciseAccess(t, func(t *testing.T) slipway.AccessStore { return open(t, where(t)) })
 	var last string
 	storetest.Audit(t,
 		func(t *testing.T) slipway.AuditLog { last = where(t); return open(t, last) },

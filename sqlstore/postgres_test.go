@@ -27,19 +27,6 @@ func TestPostgres(t *testing.T) {
 	}
 	conforms(t, func(t *testing.T) string { return server.CopyForTest(t, ready) })
 	t.Run("two stores on one database are one", func(t *testing.T) { twoStores(t, server.CopyForTest(t, ready)) })
-	storetest.Exercise(t, func(t *testing.T) slipway.Store { return open(t, server.DatabaseForTest(t)) })
-	storetest.ExerciseLists(t, func(t *testing.T) storetest.Listed { return open(t, server.DatabaseForTest(t)) })
-	storetest.ExerciseRecords(t, func(t *testing.T) storetest.Recorded { return open(t, server.DatabaseForTest(t)) })
-	storetest.ExerciseRequestKeys(t, func(t *testing.T) slipway.RequestKeys { return open(t, server.DatabaseForTest(t)) })
-	var address string
-	storetest.Audit(t,
-		func(t *testing.T) slipway.AuditLog { address = server.DatabaseForTest(t); return open(t, address) },
-		func(t *testing.T) slipway.AuditLog { return open(t, address) })
-	storetest.ExerciseConfig(t, func(t *testing.T) slipway.ConfigStore { return open(t, server.DatabaseForTest(t)) })
-	storetest.ExerciseSizes(t, open(t, server.DatabaseForTest(t)))
-	storetest.ExerciseAccess(t, func(t *testing.T) slipway.AccessStore { return open(t, server.DatabaseForTest(t)) })
-
-	t.Run("two stores on one database are one", func(t *testing.T) { twoStores(t, server.DatabaseForTest(t)) })
 	t.Run("twenty open a new database at once", func(t *testing.T) { openedAtOnce(t, server.DatabaseForTest(t)) })
 	t.Run("text is ordered by its bytes", func(t *testing.T) { orderedByBytes(t, server.CopyForTest(t, ready)) })
 	t.Run("one that stands still keeps nobody from writing", func(t *testing.T) { standsStill(t, server.CopyForTest(t, ready)) })
