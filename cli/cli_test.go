@@ -565,6 +565,7 @@ func TestUnanswered(t *testing.T) {
 				}
 				panic(http.ErrAbortHandler) // dies before it answers
 			}))
+			r.f.RetryFor = time.Nanosecond
 			if exit := r.main(t, c.args...); exit != exitUnreachable {
 				t.Errorf("exit status %d", exit)
 			}

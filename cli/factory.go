@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 
 	"github.com/slipway-sh/slipway/client"
 )
@@ -21,6 +22,7 @@ type Factory struct {
 	Env      func(string) string // os.Getenv
 	Signals  <-chan os.Signal    // SIGINT and SIGTERM
 	Version  string
+	RetryFor time.Duration // how long a call is made again that got no answer; 0: as long as the client does by itself
 
 	server  string // --server
 	ca      string // --ca
@@ -35,6 +37,9 @@ func (f *Factory) client() (*client.Client, error) {
 		return nil, err
 	}
 	c.Authenticate(f.credentials())
+	if f.RetryFor > 0 {
+		c.RetryFor = f.RetryFor
+	}
 	return c, f.trust(c)
 }
 

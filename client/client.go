@@ -2,12 +2,9 @@
 package client
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -22,18 +19,26 @@ import (
 // DefaultServer is where slipwayd listens unless it was told otherwise.
 const DefaultServer = "unix:/var/lib/slipway/slipwayd.sock"
 
-// defaultPatience is how long [Client.Events] keeps trying to reach a slipwayd that went away: a restart takes a few seconds.
-const defaultPatience = 2 * time.Minute
+// defaultPatience is how long [Client.Events] keeps trying to reach a slipwayd that went away, and defaultRetry how long a call does: a
+// restart takes a few seconds.
+const (
+	defaultPatience = 2 * time.Minute
+	defaultRetry    = 10 * time.Second
+)
 
 // maxError is how much of an answer that is no problem+json is read.
 const maxError = 64 << 10
 
 // Client is a connection to a slipwayd, or to whichever of several serves. Methods are safe for concurrent use; they return
-// [slipway.Error] values with the server's code, or Unavailable if slipwayd cannot be reached. None of them retries, but for
-// [Client.Events]; with several servers each looks for the one that serves, for half a minute.
+// [slipway.Error] values with the server's code, or Unavailable if slipwayd cannot be reached. A slipwayd that goes away before it has answered,
+// as when it is upgraded, is asked again, and nothing is done twice; with several servers each call looks for the one that serves, for half a
+// minute.
 type Client struct {
 	// Patience is how long Events keeps trying to reach slipwayd before it gives up. Set it before the first call.
 	Patience time.Duration
+	// RetryFor is how long a call that slipwayd did not answer, because it went away meanwhile, is made again before it fails. Set it before the
+	// first call; 0: not at all.
+	RetryFor time.Duration
 
 	server string // as given
 	base   string // what paths are appended to
@@ -45,7 +50,7 @@ type Client struct {
 // New returns a client of the slipwayd at server: "unix:/path/of/socket", "https://host" or "http://host:port", or several of these, separated by commas,
 // of which one serves and others stand by. It does not connect yet.
 func New(server string) (*Client, error) {
-	c := &Client{Patience: defaultPatience, server: server, http: &http.Client{}}
+	c := &Client{Patience: defaultPatience, RetryFor: defaultRetry, server: server, http: &http.Client{}}
 	if !strings.Contains(server, ",") {
 		base, transport, err := reach(server)
 		if err != nil {
@@ -113,57 +118,21 @@ func (c *Client) Health(ctx context.Context) (Health, error) {
 	return call[Health](ctx, c, http.MethodGet, "/healthz", nil)
 }
 
-// call sends body as JSON, nothing if it is nil, and reads the answer into a T.
-func call[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
-	var answer T
-	var r io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return answer, fmt.Errorf("encode %s %s: %w", method, path, err)
-		}
-		r = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, r)
-	if err != nil {
-		return answer, fmt.Errorf("make %s %s: %w", method, path, err)
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if _, several := c.http.Transport.(*failover); several && method == http.MethodPost {
-		req.Header.Set(keyHeader, rand.Text()) // so that another can be sent the same again
-	}
-	req.Header.Set("Accept", "application/json")
-	res, err := c.do(req)
-	if err != nil {
-		return answer, err
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		return answer, c.unreachable(ctx, err)
-	}
-	if len(b) == 0 {
-		return answer, nil
-	}
-	if err := json.Unmarshal(b, &answer); err != nil {
-		return answer, fmt.Errorf("cannot read slipwayd's answer to %s %s: %w", method, path, err)
-	}
-	return answer, nil
-}
-
 // do sends req and returns the answer if it is a 2xx; the caller closes its body.
 func (c *Client) do(req *http.Request) (*http.Response, error) {
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.unreachable(req.Context(), err)
 	}
-	if res.StatusCode/100 == 2 {
+	if res.StatusCode/100 == 2 || res.StatusCode == http.StatusNotModified {
 		return res, nil
 	}
 	defer res.Body.Close()
-	return nil, problem(res)
+	err = problem(res)
+	if res.StatusCode == http.StatusConflict && res.Header.Get("Retry-After") != "" {
+		err = busy{err}
+	}
+	return nil, err
 }
 
 // ErrUnanswered is in the chain of an Unavailable error if slipwayd was reached but went away before it answered: what was asked for
@@ -198,6 +167,7 @@ var codes = map[int]slipway.Code{
 	http.StatusUnprocessableEntity: slipway.Invalid,
 	http.StatusNotFound:            slipway.NotFound,
 	http.StatusConflict:            slipway.Conflict,
+	http.StatusPreconditionFailed:  slipway.Stale,
 	http.StatusForbidden:           slipway.Refused,
 	http.StatusUnauthorized:        slipway.Unauthenticated,
 	http.StatusBadGateway:          slipway.Unavailable,

@@ -59,6 +59,9 @@ func (a *api) once(ctx huma.Context, next func(huma.Context)) {
 		w.Header().Set("Retry-After", "1")
 	}
 	if err != nil {
+		if slipway.CodeOf(err) == slipway.Conflict {
+			w.Header().Set("Retry-After", "1")
+		}
 		a.fail(ctx.Operation().OperationID, err).write(w)
 		return
 	}
