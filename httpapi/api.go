@@ -91,7 +91,7 @@ func (a *api) handler() http.Handler {
 		op.Middlewares = r.middlewares(a)
 		r.register(a, h, op)
 	}
-	return newLimiter(a.Limits).limited(a.authenticate(a.audited(a.mux, guard(unknown(a.mux)))))
+	return newLimiter(a.Limits).limited(a.authenticate(a.audited(a.mux, guard(legible(unknown(a.mux))))))
 }
 
 type api struct {
