@@ -85,6 +85,10 @@ bench: ## measure against the references and write build/bench.json (root)
 	@go build -o build/slipway-bench ./bench
 	@exec build/slipway-bench --bin build --out build/bench.json $(BENCH)
 
+.PHONY: docs
+docs: ## write docs/api.md from the API's table of routes
+	go generate ./httpapi
+
 .PHONY: lint
 lint: ## run golangci-lint
 	go run $(GOLANGCI) run ./...

@@ -182,7 +182,7 @@ func (f *Factory) clusterState(s slipway.ClusterState, whole []slipway.Restricti
 		line("last deployment", "%s %s, %s ago: %s", p.Deployment, strings.ReplaceAll(string(p.State), "_", " "), age(p.Since), firstLine(p.Error))
 	}
 	if l := s.LoadBalancer; l != nil {
-		line("load balancer", "%s:%d %s", l.Address, l.Port, l.Trouble)
+		line("load balancer", "%s", strings.TrimSpace(fmt.Sprintf("%s:%d %s", l.Address, l.Port, l.Trouble)))
 	}
 	for _, d := range s.Drift {
 		line("drift", "%s: %s", cmp.Or(d.Group, string(d.Kind)), d.Message)

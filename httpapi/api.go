@@ -85,13 +85,18 @@ func newAPI(cfg Config) *api {
 
 func (a *api) handler() http.Handler {
 	a.mux, a.views = http.NewServeMux(), viewable(a.routes())
-	h := humago.New(a.mux, a.description())
+	a.mount(humago.New(a.mux, a.description()))
+	return newLimiter(a.Limits).limited(a.authenticate(a.audited(a.mux, guard(legible(unknown(a.mux))))))
+}
+
+// mount serves and describes every route.
+func (a *api) mount(h huma.API) {
 	for _, r := range a.routes() {
 		op := r.operation(h.OpenAPI().Components.Schemas)
 		op.Middlewares = r.middlewares(a)
 		r.register(a, h, op)
 	}
-	return newLimiter(a.Limits).limited(a.authenticate(a.audited(a.mux, guard(legible(unknown(a.mux))))))
+	a.exemplify(h.OpenAPI())
 }
 
 type api struct {

@@ -203,13 +203,10 @@ func document(t testing.TB) []byte {
 	t.Helper()
 	a := &api{Config: Config{Version: "1.2.3"}}
 	h := humago.New(http.NewServeMux(), a.description())
-	for _, r := range a.routes() {
-		r.register(a, h, r.operation(h.OpenAPI().Components.Schemas))
-	}
+	a.mount(h)
 	text, err := h.OpenAPI().MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return text
 }
-

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,21 +15,24 @@ import (
 
 const (
 	eventPage = 500 // events read from the store at once
+	// newestOfKind is how many of the newest events are looked through for those of a kind.
+	newestOfKind = 10_000
 	// heartbeat is how often a silent stream shows that it lives, and looks into the store for what the bus may have lost.
 	heartbeat = 10 * time.Second
 )
 
 type eventsInput struct {
-	After       int64  `query:"after" minimum:"0" doc:"Only events with a greater seq."`
-	LastEventID int64  `header:"Last-Event-ID" minimum:"0" doc:"As after; what an EventSource sends when it connects again."`
-	Application string `query:"application" doc:"Only this application's."`
-	Environment string `query:"environment" doc:"Only this environment's."`
-	Execution   string `query:"execution" doc:"Only this execution's."`
-	Bake        string `query:"bake" doc:"Only this bake's."`
-	Deployment  string `query:"deployment" doc:"Only this deployment's."`
-	Newest      bool   `query:"newest" doc:"Of more events than the limit the newest, not the oldest; still in order."`
-	Limit       int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many; a stream has no bound."`
-	Accept      string `header:"Accept" hidden:"true"`
+	After       int64    `query:"after" minimum:"0" doc:"Only events with a greater seq."`
+	LastEventID int64    `header:"Last-Event-ID" minimum:"0" doc:"As after; what an EventSource sends when it connects again."`
+	Application string   `query:"application" doc:"Only this application's."`
+	Environment string   `query:"environment" doc:"Only this environment's."`
+	Execution   string   `query:"execution" doc:"Only this execution's."`
+	Bake        string   `query:"bake" doc:"Only this bake's."`
+	Deployment  string   `query:"deployment" doc:"Only this deployment's."`
+	Kind        []string `query:"kind" doc:"Only events of one of these kinds." example:"deployment.started"`
+	Newest      bool     `query:"newest" doc:"Of more events than the limit the newest, not the oldest; still in order."`
+	Limit       int      `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many; a stream has no bound."`
+	Accept      string   `header:"Accept" hidden:"true"`
 }
 
 func (in *eventsInput) filter() slipway.EventFilter {
@@ -40,9 +44,9 @@ func (in *eventsInput) filter() slipway.EventFilter {
 
 func (a *api) events(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 	if strings.Contains(in.Accept, "text/event-stream") {
-		return a.followEvents(ctx, in.filter())
+		return a.followEvents(ctx, in.filter(), in.kinds())
 	}
-	events, err := a.Store.Events(ctx, in.filter(), in.Limit)
+	events, err := a.readEvents(ctx, in.filter(), in.kinds(), in.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +59,42 @@ func (a *api) events(ctx context.Context, in *eventsInput) (*huma.StreamResponse
 	}}, nil
 }
 
-func (a *api) followEvents(ctx context.Context, filter slipway.EventFilter) (*huma.StreamResponse, error) {
+// kinds returns what kinds are wanted; nil: all.
+func (in *eventsInput) kinds() []slipway.EventKind { return values[slipway.EventKind](in.Kind) }
+
+// readEvents returns stored events, in order.
+func (a *api) readEvents(ctx context.Context, filter slipway.EventFilter, kinds []slipway.EventKind, limit int) ([]slipway.Event, error) {
+	if len(kinds) == 0 {
+		return a.Store.Events(ctx, filter, limit)
+	}
+	var found []slipway.Event
+	for {
+		page := eventPage
+		if filter.Newest {
+			page = newestOfKind
+		}
+		events, err := a.Store.Events(ctx, filter, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range events {
+			filter.After = e.Seq
+			if slices.Contains(kinds, e.Kind) {
+				found = append(found, e)
+			}
+		}
+		switch {
+		case filter.Newest:
+			return found[max(0, len(found)-limit):], nil
+		case len(found) >= limit:
+			return found[:limit], nil
+		case len(events) < page:
+			return found, nil
+		}
+	}
+}
+
+func (a *api) followEvents(ctx context.Context, filter slipway.EventFilter, kinds []slipway.EventKind) (*huma.StreamResponse, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	live, err := a.Bus.Subscribe(ctx) // before the store is read: what happens in between comes twice rather than never
 	if err != nil {
@@ -64,7 +103,7 @@ func (a *api) followEvents(ctx context.Context, filter slipway.EventFilter) (*hu
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer cancel()
-		f := follower{store: a.Store, filter: filter, out: newFlow(c, "text/event-stream")}
+		f := follower{store: a.Store, filter: filter, kinds: kinds, out: newFlow(c, "text/event-stream")}
 		if err := f.run(ctx, live); err != nil && ctx.Err() == nil {
 			a.Log.Warn("a stream of events ends early", "error", err)
 		}
@@ -75,6 +114,7 @@ func (a *api) followEvents(ctx context.Context, filter slipway.EventFilter) (*hu
 type follower struct {
 	store  slipway.Store
 	filter slipway.EventFilter
+	kinds  []slipway.EventKind // nil: all
 	out    *flow
 }
 
@@ -143,7 +183,7 @@ func (f *follower) catchUp(ctx context.Context) error {
 
 // send marks e as seen and writes it if it is wanted.
 func (f *follower) send(e slipway.Event) error {
-	wanted := f.filter.Matches(e)
+	wanted := f.filter.Matches(e) && (len(f.kinds) == 0 || slices.Contains(f.kinds, e.Kind))
 	f.filter.After = e.Seq
 	if !wanted {
 		return nil

@@ -167,3 +167,64 @@ func TestStreamEndsWithTheBus(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 }
+
+func TestEventsOfSomeKinds(t *testing.T) {
+	s := serve(t)
+	kinds := []slipway.EventKind{slipway.BakeStarted, slipway.BakeOutput, slipway.BakeFinished}
+	for n := range eventPage + 100 {
+		s.append(t, slipway.Event{Kind: kinds[min(n%400, 2)], Message: fmt.Sprint(n)}, true)
+	}
+	for query, want := range map[string]string{
+		"kind=bake.started": "[1 401]", "kind=bake.started,bake.output": "[1 2 401 402]", "kind=bake.started&limit=1": "[1]", "kind=bake.started&after=1": "[401]",
+		"kind=bake.started&newest=true&limit=1": "[401]", "kind=image.revoked": "[]",
+	} {
+		var page struct{ Items []slipway.Event }
+		s.get(t, "/v1/events?"+query, &page)
+		seqs := []int64{}
+		for _, e := range page.Items {
+			seqs = append(seqs, e.Seq)
+		}
+		if fmt.Sprint(seqs) != want {
+			t.Errorf("%s: %v, want %s", query, seqs, want)
+		}
+	}
+}
+
+// TestStreamResumesAfterARestart: another slipwayd on the same store goes on where the first was left, with the kinds that are wanted alone.
+func TestStreamResumesAfterARestart(t *testing.T) {
+	s := serve(t)
+	read := func(url, last string, count int) (ids []string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, "GET", url+"/v1/events?kind=bake.started", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "text/event-stream")
+		req.Header.Set("Last-Event-ID", last)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		lines := bufio.NewScanner(res.Body)
+		for len(ids) < count && lines.Scan() {
+			if id, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
+				ids = append(ids, id)
+			}
+		}
+		return ids
+	}
+	for n := range 6 {
+		s.append(t, slipway.Event{Kind: []slipway.EventKind{slipway.BakeStarted, slipway.BakeOutput}[n%2]}, true)
+	}
+	if got := read(s.url, "0", 2); fmt.Sprint(got) != "[1 3]" {
+		t.Errorf("%v, want 1 and 3", got)
+	}
+	restarted := serveHandler(t, New(s.Config))
+	s.append(t, slipway.Event{Kind: slipway.BakeStarted}, true)
+	if got := read(restarted, "3", 2); fmt.Sprint(got) != "[5 7]" {
+		t.Errorf("%v, want 5 and 7", got)
+	}
+}

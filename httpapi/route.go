@@ -24,6 +24,8 @@ type handler struct {
 	errors   []int
 	types    []string     // of what is streamed
 	item     reflect.Type // of a streamed body that is JSON
+	takes    reflect.Type // the body of a request; nil if it has none
+	answers  reflect.Type // the body of a success; nil if it has none
 	raw      bool         // the body is bytes
 	bound    int64        // bytes that a body may have, if it is not maxBody
 	large    bool         // the body lists files
@@ -115,6 +117,7 @@ func follow[T, I any](f function[I, huma.StreamResponse]) handler {
 }
 
 func form[I, O any](f function[I, O], h handler) handler {
+	h.takes, h.answers = bodyOf(reflect.TypeFor[I]()), bodyOf(reflect.TypeFor[O]())
 	h.register = func(a *api, to huma.API, op huma.Operation) {
 		huma.Register(to, op, func(ctx context.Context, in *I) (*O, error) {
 			if err := a.decide(ctx, in); err != nil {
@@ -129,6 +132,16 @@ func form[I, O any](f function[I, O], h handler) handler {
 		})
 	}
 	return h
+}
+
+// bodyOf returns the type of the field Body of an input or output, nil if it has none.
+func bodyOf(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Struct && t != reflect.TypeFor[huma.StreamResponse]() {
+		if f, ok := t.FieldByName("Body"); ok {
+			return f.Type
+		}
+	}
+	return nil
 }
 
 // operation describes the route in OpenAPI's words.
