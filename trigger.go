@@ -112,7 +112,7 @@ type Sealer interface {
 type NewTrigger struct {
 	Trigger
 	Secret string `json:"secret,omitempty"` // of a webhook
-	Path   string `json:"hook,omitempty"`   // of a webhook: where it is sent to, below slipwayd's own address
+	Hook   string `json:"hook,omitempty"`   // of a webhook: where it is sent to, below slipwayd's own address
 }
 
 // HookPath is where a webhook for the trigger is sent to.

@@ -43,8 +43,8 @@ func withHeader(ctx context.Context, name, value string) context.Context {
 	return context.WithValue(ctx, headerKey{name}, value)
 }
 
-// call sends body as JSON, nothing if it is nil, and reads the answer into a T. A request that gets no answer because slipwayd went away is
-// sent again, for as long as c.RetryFor: one that changes something with a key, so that it is carried out once.
+// call sends body as JSON, nothing if it is nil, and reads the answer into a T. A question that gets no answer because slipwayd went away is
+// sent again, for as long as c.RetryFor; so is a POST, which has a key, so that it is carried out once.
 func call[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
 	return send[T](ctx, c, method, path, body, true)
 }
@@ -81,14 +81,14 @@ func send[T any](ctx context.Context, c *Client, method, path string, body any, 
 			return answer, nil
 		}
 		switch {
-		case !again || ctx.Err() != nil:
+		case !again || method != http.MethodGet && method != http.MethodPost || ctx.Err() != nil: // others may have changed meanwhile what it would overwrite
 			return answer, err
 		case lost == nil && c.RetryFor > 0 && (errors.Is(err, ErrUnanswered) || errors.Is(err, errUnderWay)): // net/http makes some again by itself
 			lost, away = err, time.Now()
 		case lost == nil:
 			return answer, err
-		case time.Since(away) >= c.RetryFor, method == http.MethodDelete && slipway.CodeOf(err) == slipway.NotFound:
-			return answer, lost // the second, because the first try may have removed it
+		case time.Since(away) >= c.RetryFor:
+			return answer, lost
 		case slipway.CodeOf(err) != slipway.Unavailable && !errors.Is(err, errUnderWay):
 			return answer, err
 		}

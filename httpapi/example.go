@@ -233,7 +233,9 @@ func (a *api) exemplify(doc *huma.OpenAPI) {
 		}
 		for _, p := range op.Parameters {
 			if p.Example == nil && p.In == "path" {
-				p.Example = pathExample(r, p.Name)
+				if p.Example = pathExample(r, p.Name); p.Schema != nil && p.Schema.Type == huma.TypeInteger {
+					p.Example = 1
+				}
 			}
 		}
 		if r.takes != nil && op.RequestBody != nil {

@@ -249,7 +249,7 @@ That holds over a restart of slipwayd, and with several slipwayd on one store. K
 | the same request is being carried out at this moment | 409 ` + "`conflict`" + ` with ` + "`Retry-After`" + ` |
 | the first was refused or failed | it may be sent again: only successes are kept |
 
-The Go client does this by itself: a call whose connection breaks is made again, and nothing is done twice.
+The Go client does this by itself: a GET or POST whose connection breaks is made again, and nothing is done twice.
 
 ## Changing only what one has seen
 

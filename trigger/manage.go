@@ -40,7 +40,7 @@ func (s *Service) withSecret(ctx context.Context, t slipway.Trigger, secret stri
 		if err := secretFit(secret); err != nil {
 			return made, err
 		}
-		made.Secret, made.Path = cmp.Or(secret, webhook.NewSecret()), slipway.HookPath(t.ID)
+		made.Secret, made.Hook = cmp.Or(secret, webhook.NewSecret()), slipway.HookPath(t.ID)
 		sealed, err := s.Sealer.Seal([]byte(made.Secret))
 		if err != nil {
 			return made, err
