@@ -24,7 +24,7 @@ func isRaw(r route) bool { return r.raw || r.takes == nil }
 // nothing is done. A route that is added is tested by being in the table.
 func TestBadInputOnEveryRoute(t *testing.T) {
 	s := serve(t)
-	handler := New(s.Config)
+	handler := asRoot(New(s.Config))
 	described := describe(t)
 	for _, r := range (&api{}).routes() {
 		op := described.Paths[r.path].operation(r.method)

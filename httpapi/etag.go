@@ -133,7 +133,7 @@ func (a *api) matched(shows string) func(huma.Context, func(huma.Context)) {
 
 // look asks the API itself for what path shows, as whoever sent r.
 func (a *api) look(r *http.Request, path string) (status int, tag string) {
-	ask, err := http.NewRequestWithContext(r.Context(), http.MethodGet, path, nil)
+	ask, err := http.NewRequestWithContext(r.Context(), http.MethodGet, path, nil) // the context has whose request it is
 	if err != nil {
 		return http.StatusBadRequest, ""
 	}

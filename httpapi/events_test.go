@@ -222,7 +222,7 @@ func TestStreamResumesAfterARestart(t *testing.T) {
 	if got := read(s.url, "0", 2); fmt.Sprint(got) != "[1 3]" {
 		t.Errorf("%v, want 1 and 3", got)
 	}
-	restarted := serveHandler(t, New(s.Config))
+	restarted := serveHandler(t, asRoot(New(s.Config)))
 	s.append(t, slipway.Event{Kind: slipway.BakeStarted}, true)
 	if got := read(restarted, "3", 2); fmt.Sprint(got) != "[5 7]" {
 		t.Errorf("%v, want 5 and 7", got)

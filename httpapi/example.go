@@ -16,8 +16,8 @@ import (
 // exampleTime is when all examples happen.
 var exampleTime = time.Date(2026, 3, 4, 9, 30, 0, 0, time.UTC)
 
-// samples are values of fields, by their name in JSON: one story of an application called hello.
-var samples = map[string]any{
+// storyOf are values of fields, by their name in JSON: one story of an application called hello.
+var storyOf = map[string]any{
 	"application": "hello", "environment": "prod", "name": "hello", "channel": "stable", "version": "v42", "label": "v42", "ref": "stable",
 	"by": "ann@example.com", "requester": "ann@example.com", "author": "ann@example.com", "reason": "the new search", "comment": "looks good",
 	"message": "hello v42 serves all of prod", "detail": "200 OK", "summary": "all is well", "about": "hello in prod", "for": "a person",
@@ -52,7 +52,7 @@ var wholes = map[reflect.Type]any{
 	reflect.TypeFor[slipway.Sticky]():      slipway.Sticky{Cookie: slipway.DefaultCookie},
 	reflect.TypeFor[slipway.Duration]():    slipway.Duration(90 * time.Second),
 	reflect.TypeFor[time.Duration]():       90 * time.Second,
-	reflect.TypeFor[slipway.Digest]():      slipway.Digest(samples["digest"].(string)),
+	reflect.TypeFor[slipway.Digest]():      slipway.Digest(storyOf["digest"].(string)),
 	reflect.TypeFor[time.Time]():           exampleTime,
 	reflect.TypeFor[slipway.Error]():       slipway.Error{Code: slipway.Failed, Message: "cannot deploy hello to prod: 2 of 3 machines answered /healthz with 500"},
 	reflect.TypeFor[slipway.Code]():        slipway.Invalid,
@@ -95,7 +95,7 @@ func exampleOf(t reflect.Type, schemas huma.Registry) any {
 func fillExample(v reflect.Value, name string, depth int, schemas huma.Registry) {
 	t := v.Type()
 	if whole, ok := wholes[t]; ok {
-		if sample, isText := samples[name].(string); !isText || t.Kind() != reflect.String || t == reflect.TypeFor[slipway.Digest]() {
+		if sample, isText := storyOf[name].(string); !isText || t.Kind() != reflect.String || t == reflect.TypeFor[slipway.Digest]() {
 			v.Set(reflect.ValueOf(whole))
 			return
 		} else {
@@ -139,7 +139,7 @@ func fillExample(v reflect.Value, name string, depth int, schemas huma.Registry)
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		n, ok := samples[name].(int)
+		n, ok := storyOf[name].(int)
 		if !ok {
 			n = 1
 		}
@@ -202,7 +202,7 @@ func exampleText(t reflect.Type, name string, schemas huma.Registry) string {
 			return first
 		}
 	}
-	if sample, ok := samples[name].(string); ok {
+	if sample, ok := storyOf[name].(string); ok {
 		return sample
 	}
 	return "hello"
@@ -270,13 +270,13 @@ func operationOf(doc *huma.OpenAPI, r route) *huma.Operation {
 func pathExample(r route, name string) string {
 	switch {
 	case name == "name" && strings.Contains(r.path, "/groups/"):
-		return samples["group"].(string)
+		return storyOf["group"].(string)
 	case name == "name" && strings.Contains(r.path, "/load-balancers/"):
-		return samples["load_balancer"].(string)
+		return storyOf["load_balancer"].(string)
 	case name == "kind":
 		return "provenance"
 	case name != "id":
-		sample, ok := samples[name].(string)
+		sample, ok := storyOf[name].(string)
 		if !ok {
 			sample = "hello"
 		}

@@ -117,7 +117,7 @@ func follow[T, I any](f function[I, huma.StreamResponse]) handler {
 }
 
 func form[I, O any](f function[I, O], h handler) handler {
-	h.takes, h.answers = bodyOf(reflect.TypeFor[I]()), bodyOf(reflect.TypeFor[O]())
+	h.takes, h.answers = bodyType(reflect.TypeFor[I]()), bodyType(reflect.TypeFor[O]())
 	h.register = func(a *api, to huma.API, op huma.Operation) {
 		huma.Register(to, op, func(ctx context.Context, in *I) (*O, error) {
 			if err := a.decide(ctx, in); err != nil {
@@ -134,8 +134,8 @@ func form[I, O any](f function[I, O], h handler) handler {
 	return h
 }
 
-// bodyOf returns the type of the field Body of an input or output, nil if it has none.
-func bodyOf(t reflect.Type) reflect.Type {
+// bodyType returns the type of the field Body of an input or output, nil if it has none.
+func bodyType(t reflect.Type) reflect.Type {
 	if t.Kind() == reflect.Struct && t != reflect.TypeFor[huma.StreamResponse]() {
 		if f, ok := t.FieldByName("Body"); ok {
 			return f.Type
