@@ -46,7 +46,7 @@ var (
 		regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z)`),
 		regexp.MustCompile(`AGE-SECRET-KEY-1[A-Z0-9]+`),
 		regexp.MustCompile(`((?i:\b(?:Bearer|Basic)) )[A-Za-z0-9._~+/=-]{8,}`),
-		regexp.MustCompile(`\b(slipway_)[A-Za-z0-9_-]{16,}`),
+		regexp.MustCompile(`\b((?:slp|slipway)_)[A-Za-z0-9_-]{16,}`),
 		regexp.MustCompile(`\b(whsec_)[A-Za-z0-9+/=_-]{8,}`),
 		regexp.MustCompile(`\b(gh[opsur]_)[A-Za-z0-9]{16,}`),
 		regexp.MustCompile(`\b(glpat-)[A-Za-z0-9_-]{16,}`),

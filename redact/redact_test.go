@@ -25,6 +25,7 @@ func TestText(t *testing.T) {
 		{"Authorization: Bearer hunter2hunter2", "Authorization: Bearer [redacted]"},
 		{"bearer of news", "bearer of news"},
 		{"slipway_abcdefghijklmnop1234", "slipway_[redacted]"},
+		{"token slp_7AvsXqOhTuZJJHPCnvi3rlSMDLILqSOu3t98m5", "token slp_[redacted]"},
 		{"key whsec_MfKQ9r8GKYqrTwjU", "key whsec_[redacted]"},
 		{"ghp_0123456789abcdefXYZ", "ghp_[redacted]"},
 		{"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJlc2ln", "[redacted]"},
