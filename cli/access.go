@@ -25,7 +25,7 @@ func newAccess(f *Factory) *cobra.Command {
 
 Each includes those before it. Rules forbid what roles allow: see "slipway access rule".`,
 	}
-	c.AddCommand(newAccessGrant(f, nil), newAccessRevoke(f, nil), newAccessList(f, nil), newAccessCheck(f, nil))
+	c.AddCommand(newAccessGrant(f, nil), newAccessRevoke(f, nil), newAccessList(f, nil), newAccessCheck(f, nil), newAccessTrust(f), newAccessRule(f))
 	return c
 }
 
@@ -185,14 +185,19 @@ func (o *accessCheckOptions) run(ctx context.Context, c *client.Client) error {
 	if err != nil {
 		return err
 	}
-	if o.f.json {
-		err = o.f.printJSON(answer)
+	return o.f.verdict(answer)
+}
+
+// verdict prints whether something may be done, and ends with what says so.
+func (f *Factory) verdict(answer slipway.AccessAnswer) (err error) {
+	if f.json {
+		err = f.printJSON(answer)
 	} else {
 		verdict := "no"
 		if answer.Allowed {
 			verdict = "yes"
 		}
-		_, err = fmt.Fprintf(o.f.Out, "%s: %s\n", verdict, answer.Why)
+		_, err = fmt.Fprintf(f.Out, "%s: %s\n", verdict, answer.Why)
 	}
 	if err == nil && !answer.Allowed {
 		return &outcome{exit: exitForbidden}

@@ -52,3 +52,52 @@ func (c *Client) RotateToken(ctx context.Context, token string, req slipway.Toke
 func (c *Client) RevokeToken(ctx context.Context, token string) (slipway.Token, error) {
 	return call[slipway.Token](ctx, c, http.MethodDelete, "/v1/tokens/"+url.PathEscape(token), nil)
 }
+
+// TrustRules returns which jobs of CI systems are trusted, by the rules' names.
+func (c *Client) TrustRules(ctx context.Context) ([]slipway.TrustRule, error) {
+	return list[slipway.TrustRule](ctx, c, "/v1/access/trust", nil)
+}
+
+// SetTrustRule trusts jobs of a CI system, and replaces the rule of that name.
+func (c *Client) SetTrustRule(ctx context.Context, name string, req slipway.TrustRequest) (slipway.TrustRule, error) {
+	return call[slipway.TrustRule](ctx, c, http.MethodPut, "/v1/access/trust/"+url.PathEscape(name), req)
+}
+
+// DeleteTrustRule removes a rule of trust, and returns what it was.
+func (c *Client) DeleteTrustRule(ctx context.Context, name string) (slipway.TrustRule, error) {
+	return call[slipway.TrustRule](ctx, c, http.MethodDelete, "/v1/access/trust/"+url.PathEscape(name), nil)
+}
+
+// AccessRules returns the access rules by name.
+func (c *Client) AccessRules(ctx context.Context) ([]slipway.AccessRule, error) {
+	return list[slipway.AccessRule](ctx, c, "/v1/access/rules", nil)
+}
+
+// AccessRule returns an access rule.
+func (c *Client) AccessRule(ctx context.Context, name string) (slipway.AccessRule, error) {
+	return call[slipway.AccessRule](ctx, c, http.MethodGet, "/v1/access/rules/"+url.PathEscape(name), nil)
+}
+
+// RuleText is an access rule's Cedar, and the time zone in which it means its hours.
+type RuleText struct {
+	Text     string `json:"text"`
+	TimeZone string `json:"time_zone,omitempty"`
+}
+
+// SetAccessRule stores an access rule, and replaces the one of that name.
+func (c *Client) SetAccessRule(ctx context.Context, name string, rule RuleText) (slipway.AccessRule, error) {
+	return call[slipway.AccessRule](ctx, c, http.MethodPut, "/v1/access/rules/"+url.PathEscape(name), rule)
+}
+
+// DeleteAccessRule removes an access rule, and returns what it was.
+func (c *Client) DeleteAccessRule(ctx context.Context, name string) (slipway.AccessRule, error) {
+	return call[slipway.AccessRule](ctx, c, http.MethodDelete, "/v1/access/rules/"+url.PathEscape(name), nil)
+}
+
+// TryAccessRule asks what a rule would say of something, and stores nothing.
+func (c *Client) TryAccessRule(ctx context.Context, rule RuleText, check slipway.AccessCheck) (slipway.AccessAnswer, error) {
+	return call[slipway.AccessAnswer](ctx, c, http.MethodPost, "/v1/access/rules/tests", struct {
+		RuleText
+		Check slipway.AccessCheck `json:"check"`
+	}{rule, check})
+}

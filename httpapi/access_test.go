@@ -176,6 +176,15 @@ var samples = map[string]sample{
 	"listAccess":   {reach: ofAnything},
 	"grantAccess":  {body: `{"subject":"ann@example.com","role":"viewer","application":"hello","environment":"prod"}`},
 	"revokeAccess": {path: id("g-1")},
+	"listTrust":    {reach: ofAnything},
+	"getTrust":     {path: map[string]string{"name": "github"}},
+	"setTrust":     {path: map[string]string{"name": "github"}, body: `{"issuer":"https://ci.example.com","claims":{"sub":"a"},"role":"viewer","application":"hello","environment":"prod"}`},
+	"deleteTrust":  {path: map[string]string{"name": "github"}},
+	"listRules":    {reach: ofEverything},
+	"getRule":      {reach: ofEverything},
+	"setRule":      {reach: ofEverything, body: `{"text":"forbid (principal, action, resource);"}`},
+	"deleteRule":   {reach: ofEverything},
+	"tryRule":      {reach: ofAnything, body: `{"text":"forbid (principal, action, resource);","check":{"verb":"deploy"}}`},
 	"listTokens":   {reach: ofAnything},
 	"createToken":  {body: `{"name":"ci-2","role":"viewer","application":"hello","environment":"prod"}`},
 	"rotateToken":  {body: `{}`},
@@ -264,6 +273,7 @@ func guardHello(t *testing.T, with ...func(*Config)) *guarded {
 	_, err = store.PutBinding(ctx, slipway.Binding{ID: "g-1", Subject: "bob", Grant: slipway.Grant{Role: slipway.RoleViewer, Scope: slipway.Scope(hello)}})
 	must(err)
 	must(store.CreateToken(ctx, slipway.Token{ID: "t-1", Name: "ci", Grant: slipway.Grant{Role: slipway.RoleViewer, Scope: slipway.Scope(hello)}}, "0"))
+	must(store.PutTrustRule(ctx, slipway.TrustRule{Name: "github", Grant: slipway.Grant{Role: slipway.RoleViewer, Scope: slipway.Scope(hello)}}))
 	g.api = newAPI(g.Config)
 	decide := g.api.decide
 	g.api.decide = func(ctx context.Context, in any) error {

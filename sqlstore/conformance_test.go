@@ -22,6 +22,7 @@ func conforms(t *testing.T, where func(*testing.T) string) {
 	storetest.ExerciseApprovals(t, func(t *testing.T) slipway.ApprovalStore { return open(t, where(t)) })
 	storetest.ExerciseTriggers(t, func(t *testing.T) slipway.TriggerStore { return open(t, where(t)) })
 	storetest.ExerciseSubscriptions(t, func(t *testing.T) slipway.SubscriptionStore { return open(t, where(t)) })
+	storetest.ExerciseAccess(t, func(t *testing.T) slipway.AccessStore { return open(t, where(t)) })
 	storetest.ExerciseConfig(t, func(t *testing.T) slipway.ConfigStore { return open(t, where(t)) })
 	storetest.ExerciseSizes(t, open(t, where(t)))
 	storetest.ExerciseAccess(t, func(t *testing.T) slipway.AccessStore { return open(t, where(t)) })

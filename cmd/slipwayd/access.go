@@ -8,11 +8,13 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/auth"
+	"github.com/slipway-sh/slipway/cedar"
+	"github.com/slipway-sh/slipway/oidc"
 )
 
 // authority returns who says who asks and what that one may do. If there is no administrator yet, it prints the token that makes the first.
 func authority(ctx context.Context, o options, store slipway.AccessStore) (*auth.Authority, error) {
-	a := auth.New(auth.Config{Store: store, Log: o.log})
+	a := auth.New(auth.Config{Store: store, Verifier: &oidc.Verifier{}, Rules: &cedar.Rules{}, Log: o.log})
 	secret, err := a.FirstToken(ctx)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type pkg struct {
 }
 
 // adapters speak to one technology each and are wired together in cmd/slipwayd alone.
-var adapters = []string{"provider/local", "provider/sim", "memstore", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry", "promql", "smtp"}
+var adapters = []string{"provider/local", "provider/sim", "memstore", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry", "promql", "smtp", "oidc", "cedar"}
 
 // libraries do one thing to files, processes or answers, and know nothing of deployments.
 var libraries = []string{"webhook", "seal", "ci", "analysis", "image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer", "attest", "sbom", "dpkg", "pipeline", "outbound", "audit", "redact", "certificate", "overview", "auth"}
@@ -96,6 +96,8 @@ var confined = map[string]struct {
 	"github.com/prometheus":                  {[]string{"promql"}, "Prometheus's own code has no stable API, and is needed to read PromQL alone"},
 	"github.com/robfig/cron":                 {[]string{"trigger"}, "schedules are read in one place"},
 	"github.com/wneessen/go-mail":            {[]string{"smtp"}, "mail servers are spoken to in one place, which keeps their password out of errors"},
+	"github.com/coreos/go-oidc":              {[]string{"oidc"}, "signed tokens are verified in one place"},
+	"github.com/cedar-policy/cedar-go":       {[]string{"cedar"}, "rules are evaluated in one place"},
 	"github.com/spf13/cobra":                 {[]string{"cli", "cmd"}, "only the command line parses words"},
 }
 
