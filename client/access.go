@@ -40,12 +40,12 @@ func (c *Client) Tokens(ctx context.Context) ([]slipway.Token, error) {
 
 // CreateToken makes a token. Its secret is in the answer, and never told again.
 func (c *Client) CreateToken(ctx context.Context, req slipway.TokenRequest) (slipway.NewToken, error) {
-	return call[slipway.NewToken](ctx, c, http.MethodPost, "/v1/tokens", req)
+	return callOnce[slipway.NewToken](ctx, c, http.MethodPost, "/v1/tokens", req)
 }
 
 // RotateToken gives a token, by ID or name, another secret.
 func (c *Client) RotateToken(ctx context.Context, token string, req slipway.TokenRotation) (slipway.NewToken, error) {
-	return call[slipway.NewToken](ctx, c, http.MethodPost, "/v1/tokens/"+url.PathEscape(token)+"/rotations", req)
+	return callOnce[slipway.NewToken](ctx, c, http.MethodPost, "/v1/tokens/"+url.PathEscape(token)+"/rotations", req)
 }
 
 // RevokeToken revokes a token, by ID or name, and returns what it was.

@@ -11,7 +11,7 @@ import (
 
 // AddSubscription tells somebody of events.
 func (c *Client) AddSubscription(ctx context.Context, spec slipway.SubscriptionSpec) (slipway.NewSubscription, error) {
-	return call[slipway.NewSubscription](ctx, c, http.MethodPost, "/v1/subscriptions", spec)
+	return callOnce[slipway.NewSubscription](ctx, c, http.MethodPost, "/v1/subscriptions", spec)
 }
 
 // Subscriptions returns who is told of what.

@@ -15,7 +15,7 @@ import (
 
 // AddTrigger makes a trigger. A webhook gets the secret, or a random one if that is "".
 func (c *Client) AddTrigger(ctx context.Context, spec slipway.TriggerSpec, secret string) (slipway.NewTrigger, error) {
-	return call[slipway.NewTrigger](ctx, c, http.MethodPost, "/v1/triggers", struct {
+	return callOnce[slipway.NewTrigger](ctx, c, http.MethodPost, "/v1/triggers", struct {
 		slipway.TriggerSpec
 		Secret string `json:"secret,omitempty"`
 	}{spec, secret})
