@@ -74,7 +74,10 @@ type Service struct {
 	Directory string            `json:"directory,omitempty"` // working directory; default /
 	Port      int               `json:"port,omitempty"`      // 0: a worker that serves nothing
 	Health    Health            `json:"health,omitzero"`
-	Drain     Duration          `json:"drain,omitempty"` // from SIGTERM to SIGKILL, and for open requests; default 10s, at most MaxDrain
+	// State are directories that may be written to. Writing to the root elsewhere taints a machine; /run, /tmp and /var/tmp may always be written
+	// to. All of it goes with the machine.
+	State []string `json:"state,omitempty"`
+	Drain Duration `json:"drain,omitempty"` // from SIGTERM to SIGKILL, and for open requests; default 10s, at most MaxDrain
 }
 
 // MaxDrain is the longest drain a service may ask for: a deployment waits for it, and so does who aborts one.

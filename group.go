@@ -35,6 +35,17 @@ func (g ServerGroup) Healthy() int {
 	return n
 }
 
+// Ready counts the healthy instances that are not disabled: those that may get traffic.
+func (g ServerGroup) Ready() int {
+	n := 0
+	for _, i := range g.Instances {
+		if i.State == InstanceHealthy && i.Disabled == nil {
+			n++
+		}
+	}
+	return n
+}
+
 // InstanceState says what an instance is good for.
 type InstanceState string
 
@@ -58,12 +69,12 @@ type Instance struct {
 	Reason  string        `json:"reason,omitempty"` // why it is in that state, for people
 	Started time.Time     `json:"started"`
 
-	ConfigVersion int       `json:"config_version,omitempty"` // that it was launched with
-	Expires       time.Time `json:"expires,omitzero"`         // of a throw-away machine
-	Owner         string    `json:"owner,omitempty"`          // of a throw-away machine
-	Taint         *Taint    `json:"taint,omitempty"`          // it is not what was baked any more
-	Disabled      *InstanceMark     `json:"disabled,omitempty"`       // it is out of traffic
-	Protected     *InstanceMark     `json:"protected,omitempty"`      // it is not to be removed
+	ConfigVersion int           `json:"config_version,omitempty"` // that it was launched with
+	Expires       time.Time     `json:"expires,omitzero"`         // of a throw-away machine
+	Owner         string        `json:"owner,omitempty"`          // of a throw-away machine
+	Taint         *Taint        `json:"taint,omitempty"`          // it is not what was baked any more
+	Disabled      *InstanceMark `json:"disabled,omitempty"`       // it is out of traffic
+	Protected     *InstanceMark `json:"protected,omitempty"`      // it is not to be removed
 }
 
 // MachineSpec is what one throw-away machine, outside any server group, is launched from.

@@ -41,13 +41,13 @@ type Marker interface {
 // Machine is an instance and what has to do with it.
 type Machine struct {
 	Instance
-	Cluster Cluster  `json:"cluster,omitzero"` // that its group is of, or a throw-away was started for
-	Version string   `json:"version,omitempty"`
-	Traffic *Traffic `json:"traffic,omitempty"` // as the load balancer has it; nil if it is not behind one
+	Cluster Cluster         `json:"cluster,omitzero"` // that its group is of, or a throw-away was started for
+	Version string          `json:"version,omitempty"`
+	Traffic *MachineTraffic `json:"traffic,omitempty"` // as the load balancer has it; nil if it is not behind one
 }
 
-// Traffic is what a load balancer gives a machine.
-type Traffic struct {
+// MachineTraffic is what a load balancer gives a machine.
+type MachineTraffic struct {
 	Mode     TargetMode `json:"mode"`
 	Weight   int        `json:"weight"`
 	Up       bool       `json:"up"`
@@ -61,8 +61,7 @@ type MachineFilter struct {
 	Group   string
 	Image   string // a version label, a digest, or its first digits
 	State   InstanceState
-	// Only, if not empty, is one of tainted, disabled, protected or unhealthy: all that are not healthy.
-	Only string
+	Only    []string // all of these are so: tainted, disabled, protected, unhealthy (in any state but healthy)
 }
 
 // StartRequest asks for one machine of an image, outside of any server group and of all traffic.
@@ -79,7 +78,9 @@ type StartRequest struct {
 // ResizeRequest asks for another size of what serves a cluster.
 type ResizeRequest struct {
 	Cluster Cluster `json:"-"`
-	Size    Size    `json:"size"`
+	Desired int     `json:"desired"`
+	Min     int     `json:"min,omitempty"`   // default: as it is
+	Max     int     `json:"max,omitempty"`   // default: as it is
 	Force   bool    `json:"force,omitempty"` // outside of what slipway.yaml allows, or below what must serve; wants a reason
 	Reason  string  `json:"reason,omitempty"`
 	By      string  `json:"by,omitempty"`

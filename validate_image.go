@@ -142,6 +142,12 @@ func (p *problems) service(place string, s Service) {
 	}
 	p.port(key(place, "port"), s.Port, true)
 	p.health(key(place, "health"), s.Health, s.Port)
+	for i, dir := range s.State {
+		p.imagePath(index(key(place, "state"), i), dir, true)
+		if dir == "/" {
+			p.add(index(key(place, "state"), i), "cannot take all of the machine for state: name the directories that the service writes to")
+		}
+	}
 	p.duration(key(place, "drain"), s.Drain)
 	if time.Duration(s.Drain) > MaxDrain {
 		p.add(key(place, "drain"), "cannot drain for %s: want at most %s", time.Duration(s.Drain), MaxDrain)

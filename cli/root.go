@@ -58,6 +58,7 @@ In the directory of your slipway.yaml:
 	add("do", newValidate(f, nil), newBake(f, nil), newShip(f, nil), newPipeline(f), newDeploy(f, nil), newRollback(f, nil), newRelease(f, nil),
 		newArtifact(f), newTrigger(f), newNotify(f),
 		newConfig(f), newTerminate(f, nil), newGroup(f))
+	add("do", newHandsCommands(f)...)
 	add("tell", newDeploymentCommands(f, nil)...)
 	add("tell", newRetry(f, nil), newAbort(f, nil))
 	add("forbid", newFreeze(f, nil), newUnfreeze(f, nil), newPin(f, nil), newUnpin(f, nil), newVeto(f, nil), newUnveto(f, nil), newRestrictions(f, nil))

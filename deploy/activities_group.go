@@ -170,6 +170,9 @@ func (a *Activities) RetireGroup(ctx context.Context, d slipway.Deployment, grou
 	if err := a.spare(ctx, d, group); err != nil {
 		return err
 	}
+	if held, err := a.heldBack(ctx, d, group); err != nil || held {
+		return err
+	}
 	return a.Provider.DestroyServerGroup(ctx, group)
 }
 
@@ -192,6 +195,23 @@ func (a *Activities) KeepGroups(ctx context.Context, d slipway.Deployment, plan 
 		}
 	}
 	return nil
+}
+
+// heldBack reports whether a group stays, out of traffic, because a machine of it is protected, and says so. The next deployment looks again.
+func (a *Activities) heldBack(ctx context.Context, d slipway.Deployment, name string) (bool, error) {
+	group, err := a.Provider.ServerGroup(ctx, name)
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(group.Instances, func(i slipway.Instance) bool { return i.Protected != nil })
+	if i < 0 {
+		return false, nil
+	}
+	a.publish(ctx, d, slipway.GroupKept, fmt.Sprintf("%s is kept: %s", name, protection(group.Instances[i])), false)
+	return true, nil
 }
 
 // spare returns an error unless the target alone is enough.
@@ -236,6 +256,9 @@ func (a *Activities) DestroyGroup(ctx context.Context, d slipway.Deployment, und
 	}
 	if err := a.withdraw(ctx, d.Cluster, undo.Group); err != nil {
 		return err
+	}
+	if held, err := a.heldBack(ctx, d, undo.Group); err != nil || held {
+		return err // it gets no traffic, and whoever protects a machine of it wants to look into it
 	}
 	return a.Provider.DestroyServerGroup(ctx, undo.Group)
 }

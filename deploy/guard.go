@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/slipway-sh/slipway"
@@ -86,7 +87,7 @@ func (a *Activities) guardSplit(ctx context.Context, d slipway.Deployment, split
 		if err != nil {
 			return gone(err, g.Group)
 		}
-		after += group.Healthy()
+		after += group.Ready()
 	}
 	if after >= before { // it is no less than now
 		return nil
@@ -116,6 +117,14 @@ type Guard struct {
 	Router   slipway.Router
 	Traffic  Traffic
 	Log      *slog.Logger
+
+	// What people do to machines by hand takes these too.
+	Marker  slipway.Marker
+	Sync    func(ctx context.Context, cluster slipway.Cluster) error // makes the load balancer follow
+	Configs slipway.ConfigStore
+	Sizes   slipway.SizeStore
+
+	hands sync.Mutex // held while it is decided whether one more may be taken from what serves
 }
 
 // Terminate stops an instance; one of a server group is replaced. Refused if too few would serve until then, unless forced with a reason,
@@ -123,6 +132,9 @@ type Guard struct {
 func (g *Guard) Terminate(ctx context.Context, id string, force bool, reason, by string) error {
 	instance, err := g.Provider.Instance(ctx, id)
 	if err != nil {
+		return err
+	}
+	if err := g.unprotected(ctx, "terminate "+id, []slipway.Instance{instance}, force, reason, by); err != nil {
 		return err
 	}
 	if instance.Group != "" {
@@ -157,6 +169,9 @@ func (g *Guard) DestroyGroup(ctx context.Context, name string, force bool, reaso
 		if !d.State.Done() && d.State != slipway.DeploymentQueued {
 			return slipway.Errorf(slipway.Conflict, "cannot destroy %s: deployment %s of its cluster is under way", name, d.ID)
 		}
+	}
+	if err := g.unprotected(ctx, "destroy "+name, group.Instances, force, reason, by); err != nil {
+		return err
 	}
 	if err := g.allow(ctx, group, -1, "destroy "+name, force, reason, by); err != nil {
 		return err
@@ -222,19 +237,27 @@ func (g *Guard) allow(ctx context.Context, group slipway.ServerGroup, machines i
 		return slipway.Errorf(slipway.Refused, "cannot %s: %d of the %d machines that serve %s would be left, and %d must; force it, with a reason",
 			doing, total-removed, total, group.Cluster, least)
 	}
-	e := slipway.Event{
-		Time: time.Now(), Kind: slipway.GuardOverridden, Application: group.Cluster.Application, Environment: group.Cluster.Environment,
-		Message: fmt.Sprintf("%s although %d machines are left to serve: %s", doing, total-removed, reason),
-	}
+	return g.overridden(ctx, group.Cluster, fmt.Sprintf("%s although %d machines are left to serve: %s", doing, total-removed, reason), by)
+}
+
+// overridden records what is forced, before it is done.
+func (g *Guard) overridden(ctx context.Context, cluster slipway.Cluster, message, by string) error {
 	if by != "" {
-		e.Message += " (" + by + ")"
+		message += " (" + by + ")"
 	}
-	stored, err := g.Store.AppendEvent(ctx, e)
+	return g.tell(ctx, cluster, slipway.GuardOverridden, message)
+}
+
+// tell writes an event.
+func (g *Guard) tell(ctx context.Context, cluster slipway.Cluster, kind slipway.EventKind, message string) error {
+	stored, err := g.Store.AppendEvent(ctx, slipway.Event{
+		Time: time.Now(), Kind: kind, Application: cluster.Application, Environment: cluster.Environment, Message: message,
+	})
 	if err != nil {
-		return err // what is forced is recorded first
+		return err
 	}
 	if err := g.Bus.Publish(ctx, stored); err != nil {
-		g.Log.Warn("cannot publish event", "kind", e.Kind, "error", err)
+		g.Log.Warn("cannot publish event", "kind", kind, "error", err)
 	}
 	return nil
 }

@@ -416,6 +416,11 @@ func (a *api) scopesOf(ctx context.Context, item any) []slipway.Scope {
 	switch v := item.(type) {
 	case slipway.Instance:
 		return one(a.ofInstance(ctx, v))
+	case slipway.Machine:
+		if v.Cluster.Application == "" {
+			return []slipway.Scope{everywhere}
+		}
+		return []slipway.Scope{slipway.Scope(v.Cluster)}
 	case slipway.Restriction:
 		return one(slipway.Scope(v.Cluster), nil) // one of everything is of each
 	case slipway.Trigger:

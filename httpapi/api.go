@@ -32,6 +32,7 @@ type Config struct {
 	Provider   slipway.Provider
 	Guard      Guard
 	Configs    slipway.Configurator
+	Hands      Hands
 	Sandboxes  Sandboxes
 	Pools      Pools
 	Access     *auth.Authority // who asks and may do what; nil: the API is for who is local alone
@@ -234,9 +235,15 @@ func (a *api) routes() []route {
 
 		{"GET", "/v1/clusters", view.each(), "listClusters", "List clusters as they are now", "", get(a.listClusters)},
 		{"GET", "/v1/clusters/{application}/{environment}", view.of(inPath), "getCluster", "Show a cluster as it is now", "Its server groups and their instances, what the load balancer does, and the last deployment.", get(a.getCluster)},
-		{"GET", "/v1/instances", view.each(), "listInstances", "List instances", "Every machine there is: of server groups and throw-aways.", get(a.listInstances)},
+		{"GET", "/v1/instances", view.each(), "listInstances", "List instances", "Every machine there is, of server groups and throw-aways: its image, age and health, what the load balancer gives it, and whether it is tainted, disabled or protected.", get(a.listInstances)},
 		{"GET", "/v1/instances/{id}", view.of(aboutInstance), "getInstance", "Show an instance as it is now", "", get(a.getInstance)},
 		{"GET", "/v1/instances/{id}/logs", view.of(aboutInstance), "instanceLogs", "Read an instance's log", "The last lines of its service's output, then, if asked to follow, what comes until the machine is gone.", stream(a.instanceLogs)},
+		{"POST", "/v1/instances", operate.of(aboutBody), "startInstance", "Start one machine of an image", "Outside of any server group and of all traffic, with an environment's configuration if one is named. It is removed when its time is over.", change(a.startInstance)},
+		{"PUT", "/v1/instances/{id}/disabled", operate.of(aboutInstance), "disableInstance", "Take an instance out of traffic", "It gets no new requests, finishes those under way and runs on; no other is launched in its place. Refused, unless forced with a reason, if too few would serve. Answers when the load balancer has taken it.", change(a.disableInstance)},
+		{"DELETE", "/v1/instances/{id}/disabled", operate.of(aboutInstance), "enableInstance", "Give an instance back to traffic", "One that is unhealthy by then is replaced.", change(a.enableInstance)},
+		{"PUT", "/v1/instances/{id}/protected", operate.of(aboutInstance), "protectInstance", "Protect an instance", "It is not taken when its group shrinks, and not removed by hand without force; a deployment leaves its group there, out of traffic.", change(a.protectInstance)},
+		{"DELETE", "/v1/instances/{id}/protected", operate.of(aboutInstance), "unprotectInstance", "End an instance's protection", "", change(a.unprotectInstance)},
+		{"PUT", "/v1/clusters/{application}/{environment}/size", operate.of(inPath), "resizeCluster", "Resize what serves a cluster", "Now, and for deployments to come as long as slipway.yaml says of it what it says now. Refused, unless forced with a reason, outside of its bounds, or if too few would serve. A conflict while a deployment is under way.", change(a.resizeCluster)},
 		{"DELETE", "/v1/instances/{id}", operate.of(aboutInstance), "terminateInstance", "Terminate an instance", "Stops it gracefully. One of a server group is replaced. Refused, unless forced with a reason, if too few would serve meanwhile.", discard(a.terminateInstance).of("/v1/instances/{id}")},
 		{"GET", "/v1/groups", view.each(), "listGroups", "List server groups as they are now", "By name.", get(a.listGroups)},
 		{"GET", "/v1/groups/{name}", view.of(aboutGroup), "getGroup", "Show a server group as it is now", "Its ETag is of what it was made from and its size, not of its machines, which come and go.", get(a.getGroup)},

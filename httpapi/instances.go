@@ -1,34 +1,13 @@
 package httpapi
 
 import (
-	"cmp"
 	"context"
 	"io"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/slipway-sh/slipway"
 )
-
-type instancesInput struct {
-	Group string   `query:"group" doc:"Only this server group's."`
-	Image string   `query:"image" doc:"Only those of this image: a whole digest."`
-	State []string `query:"state" enum:"starting,healthy,unhealthy,stopping,dead" doc:"Only those in one of these states."`
-	PageInput
-}
-
-func (a *api) listInstances(ctx context.Context, in *instancesInput) (*listOutput[slipway.Instance], error) {
-	all, err := a.Provider.Instances(ctx)
-	some := slices.DeleteFunc(all, func(i slipway.Instance) bool {
-		return in.Group != "" && i.Group != in.Group || in.Image != "" && string(i.Image) != in.Image ||
-			len(in.State) > 0 && !slices.Contains(in.State, string(i.State))
-	})
-	// Those of a group stay together, as providers list them.
-	key := func(i slipway.Instance) string { return i.Group + "\x00" + i.ID }
-	slices.SortFunc(some, func(x, y slipway.Instance) int { return cmp.Or(cmp.Compare(x.Group, y.Group), cmp.Compare(x.ID, y.ID)) })
-	return cut(&in.PageInput, some, err, key)
-}
 
 func (a *api) getInstance(ctx context.Context, in *idInput) (*output[slipway.Instance], error) {
 	return found(a.Provider.Instance(ctx, in.ID))

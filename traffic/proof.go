@@ -140,11 +140,11 @@ func poised(pool slipway.PoolStatus, groups ...slipway.ServerGroup) error {
 		}
 	}
 	for _, g := range groups {
-		if g.Healthy() == 0 {
+		if g.Ready() == 0 {
 			return fmt.Errorf("no instance of %s is healthy", g.Name)
 		}
 		for _, i := range g.Instances {
-			if i.State != slipway.InstanceHealthy {
+			if i.State != slipway.InstanceHealthy || i.Disabled != nil {
 				continue
 			}
 			switch t, ok := targets[i.ID]; {

@@ -28,8 +28,13 @@ func targets(route slipway.Route, groups map[string]slipway.ServerGroup, states 
 	for _, gr := range route.Groups {
 		for _, i := range groups[gr.Group].Instances {
 			if slices.Contains(states, i.State) && i.Address != "" && i.Port != 0 {
-				list = append(list, slipway.Target{Instance: i.ID, Group: gr.Group, Address: i.Address, Port: i.Port, Mode: gr.Mode})
-				live[gr.Group]++
+				target := slipway.Target{Instance: i.ID, Group: gr.Group, Address: i.Address, Port: i.Port, Mode: gr.Mode}
+				if i.Disabled != nil { // its share is the others'
+					target.Mode = slipway.Off
+				} else {
+					live[gr.Group]++
+				}
+				list = append(list, target)
 			}
 		}
 	}
@@ -48,7 +53,7 @@ func targets(route slipway.Route, groups map[string]slipway.ServerGroup, states 
 		}
 	}
 	for i := range list {
-		list[i].Weight = weight[list[i].Group]
+		list[i].Weight = max(1, weight[list[i].Group])
 	}
 	return list
 }

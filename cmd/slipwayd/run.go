@@ -204,6 +204,9 @@ func run(ctx context.Context, o options) (err error) {
 	working.Go(func() error {
 		return fleet.Losses{Provider: machines, Store: store, Bus: bus, Log: o.log}.Run(background)
 	})
+	working.Go(func() error {
+		return fleet.Taints{Provider: machines, Store: store, Bus: bus, Log: o.log}.Run(background)
+	})
 	cache := &collector{
 		baker: baker, images: images, inventory: inventory, store: store, provider: machines,
 		maxBytes: cacheBytes, maxAge: o.cacheAge, log: o.log,
@@ -280,11 +283,12 @@ func run(ctx context.Context, o options) (err error) {
 		Client: registries, Images: images, Store: store, Trust: verifier, Dir: o.path("cache/registry"),
 	})
 	configs := &config.Keeper{Launcher: launcher, Records: store, Provider: machines, Bus: bus, Deploy: operator.Deploy, Log: o.log}
-	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log}
+	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log,
+		Marker: machines, Sync: controller.Sync, Configs: store, Sizes: store}
 	api := httpapi.New(httpapi.Config{
 		Triggers: triggers, Subscriptions: subscriptions,
 		Guard: guard, Approvals: approvals, Pipelines: pipelines, StageLogs: store, Accounts: machines,
-		Store: store, Configs: configs, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
+		Store: store, Configs: configs, Hands: guard, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Access: access, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate}, Log: o.log, Version: o.version,
 	})
 	return errors.Join(serve(ctx, o, api, listeners, started), whyEnded(ctx))

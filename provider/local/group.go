@@ -79,6 +79,8 @@ func (p *Provider) reconcile(g *group) (again time.Duration, done bool) {
 		case m.Retired:
 		case g.Destroying:
 			p.retire(m, 0)
+		case m.state == slipway.InstanceUnhealthy && m.Disabled != nil:
+			live = append(live, m) // somebody looks into it
 		case m.state == slipway.InstanceDead || m.state == slipway.InstanceUnhealthy:
 			p.lose(g, m)
 		default:
@@ -99,8 +101,9 @@ func (p *Provider) reconcile(g *group) (again time.Duration, done bool) {
 		return 0, true
 	}
 	if surplus := len(live) - g.Size.Desired; surplus > 0 {
-		slices.SortFunc(live, leastUseful)
-		for _, m := range live[:surplus] {
+		removable := slices.DeleteFunc(live, func(m *machine) bool { return m.Protected != nil })
+		slices.SortFunc(removable, leastUseful)
+		for _, m := range removable[:min(surplus, len(removable))] {
 			p.retire(m, notice(m))
 		}
 		return again, false
@@ -155,8 +158,14 @@ func (p *Provider) view(g *group) slipway.ServerGroup {
 	return view
 }
 
-// leastUseful orders the instances to let go first: those that serve nothing yet, then the youngest.
+// leastUseful orders the instances to let go first: those that are disabled, those that serve nothing yet, then the youngest.
 func leastUseful(a, b *machine) int {
+	if disabled := a.Disabled != nil; disabled != (b.Disabled != nil) {
+		if disabled {
+			return -1
+		}
+		return 1
+	}
 	if healthy := b.state == slipway.InstanceHealthy; healthy != (a.state == slipway.InstanceHealthy) {
 		if healthy {
 			return -1

@@ -393,6 +393,7 @@ func (m *machine) view() slipway.Instance {
 	return slipway.Instance{
 		ID: m.ID, Group: m.Group, Image: m.Image, Address: m.address, Port: m.Service.Port,
 		State: m.state, Reason: m.reason, Started: m.Created, ConfigVersion: m.ConfigVersion, Expires: m.Expires, Owner: m.Owner,
+		Taint: m.Taint, Disabled: m.Disabled, Protected: m.Protected,
 	}
 }
 

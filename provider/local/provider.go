@@ -95,6 +95,9 @@ func New(ctx context.Context, config Config) (*Provider, error) {
 	if err := p.recover(ctx); err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
 	}
+	p.mu.Lock()
+	p.run(p.inspect)
+	p.mu.Unlock()
 	return p, nil
 }
 

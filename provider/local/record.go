@@ -33,6 +33,10 @@ type machineRecord struct {
 	Place   int  `json:"place"`             // on the network
 	Healthy bool `json:"healthy,omitempty"` // it has been healthy; a later process takes it for healthy at once
 	Retired bool `json:"retired,omitempty"` // it is to be stopped and removed, whatever happens
+
+	Taint     *slipway.Taint        `json:"taint,omitempty"`
+	Disabled  *slipway.InstanceMark `json:"disabled,omitempty"`
+	Protected *slipway.InstanceMark `json:"protected,omitempty"`
 }
 
 // groupRecord is what is on disk of a server group.
