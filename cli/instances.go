@@ -67,6 +67,11 @@ func instancesRun(ctx context.Context, o *instancesOptions) error {
 	if err != nil {
 		return err
 	}
+	if len(machines) == 0 && o.filter.Cluster.Application != "" { // whoever misspelt it wants to know
+		if _, err := clusters(ctx, c, o.filter.Cluster); err != nil {
+			return err
+		}
+	}
 	if o.f.json {
 		return o.f.printJSON(machines)
 	}

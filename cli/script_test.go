@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -75,12 +76,19 @@ func still() http.Handler {
 	instance := func(id, group string, image slipway.Digest, state slipway.InstanceState) slipway.Instance {
 		return slipway.Instance{ID: id, Group: group, Image: image, Address: "10.1.0.2", Port: 8080, State: state, Started: ago(time.Hour)}
 	}
+	of := func(i slipway.Instance, version string) slipway.Machine {
+		return slipway.Machine{Instance: i, Version: version, Traffic: &slipway.MachineTraffic{Mode: slipway.Active, Weight: 256, Up: true}}
+	}
 	instances := []slipway.Instance{
 		instance("i-1", "hello-prod-v001", v1, slipway.InstanceHealthy),
 		instance("i-2", "hello-prod-v002", v2, slipway.InstanceHealthy),
 		instance("i-3", "hello-prod-v002", v2, slipway.InstanceStarting),
 		instance("i-4", "", v3, slipway.InstanceHealthy),
 	}
+	machines := []slipway.Machine{of(instances[0], ""), of(instances[1], "v2"), of(instances[2], "v2"), {Instance: instances[3], Version: "v3"}}
+	machines[1].Disabled = &slipway.InstanceMark{Since: ago(time.Minute), By: "ann", Reason: "slow"}
+	machines[1].Traffic.Mode = slipway.Off
+	machines[2].Taint = &slipway.Taint{Path: "/etc/motd"}
 	group := func(name string, image slipway.Digest, size int, instances ...slipway.Instance) slipway.ServerGroup {
 		return slipway.ServerGroup{ServerGroupSpec: slipway.ServerGroupSpec{Name: name, Cluster: prod, Image: image, Size: slipway.Size{Desired: size}}, Created: ago(time.Hour), Instances: instances}
 	}
@@ -111,7 +119,6 @@ func still() http.Handler {
 		"GET /v1/images/hello/v3":     images[0],
 		"GET /v1/clusters":            items([]slipway.ClusterStatus{status}),
 		"GET /v1/clusters/hello/prod": status,
-		"GET /v1/instances":           items(instances),
 		"GET /v1/deployments":         items([]slipway.Deployment{deployment}),
 		"GET /v1/events":              items([]slipway.Event{event}),
 		"GET /v1/deployments/d-7":     deployment,
@@ -159,6 +166,13 @@ func still() http.Handler {
 			}
 		})
 	}
+	mux.HandleFunc("GET /v1/instances", func(w http.ResponseWriter, r *http.Request) {
+		is := func(name, got string) bool { want := r.URL.Query().Get(name); return want == "" || want == got }
+		some := slices.DeleteFunc(slices.Clone(machines), func(m slipway.Machine) bool {
+			return !is("application", map[bool]string{true: "hello"}[m.Group != ""]) || !is("environment", "prod")
+		})
+		json.NewEncoder(w).Encode(items(some))
+	})
 	return mux
 }
 

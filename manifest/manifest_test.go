@@ -212,7 +212,7 @@ var mistakes = map[string]struct {
 	"swapped letters": {file: small + "  lyaers: []\n", want: `7:3: cannot use the key "lyaers": did you mean "layers"?`},
 	"capital letter":  {file: small + "  Tests: []\n", want: `7:3: cannot use the key "Tests": did you mean "tests"?`},
 	"no such key":     {file: small + "  bananas: []\n", want: `7:3: cannot use the key "bananas": want one of from, irreversible, layers, service, tests`},
-	"later key":       {file: small + "    state: [/var]\n", want: `7:5: cannot use "state" here: it is not supported by this version`},
+	"all is state":    {file: small + "    state: [/]\n", want: "7:13: cannot take all of the machine for state", formed: true},
 
 	"stage of no kind":       {file: small + "pipeline: [bak]\n", want: `7:12: cannot use "bak" here: did you mean "bake"?`},
 	"stage without more":     {file: small + "pipeline: [deploy]\n", want: `7:12: cannot use "deploy" here: it wants more than its name`},
@@ -235,8 +235,8 @@ var mistakes = map[string]struct {
 	"time that is none":      {file: small + "pipeline: [wait: {until: noon}]\n", want: `7:26: cannot read "noon" as a time`, formed: true},
 	"wrong default":          {file: small + "pipelines: {a: {parameters: {x: {default: c, options: [a, b]}}, stages: [bake]}}\n", want: `7:43: cannot use "c": want one of the options a, b`, formed: true},
 	"keys of elsewhere": {
-		file: small + "    state: [/var]\n  tests: [{promql: a}]\nenvironments:\n  prod: {on_failure: hold, checks: [{goss: a}], strategy: {blue-green: {}}}\n",
-		want: `7:5: cannot use "state" here: it is not supported;8:12: cannot use "promql" here: it is a check of deployments;10:10: cannot use "on_failure" here: write it in policy;10:38: cannot use "goss" here: it needs the build context;10:60: cannot use "blue-green" here: it is called "redblack"`,
+		file: small + "  tests: [{promql: a}]\nenvironments:\n  prod: {on_failure: hold, checks: [{goss: a}], strategy: {blue-green: {}}}\n",
+		want: `7:12: cannot use "promql" here: it is a check of deployments;9:10: cannot use "on_failure" here: write it in policy;9:38: cannot use "goss" here: it needs the build context;9:60: cannot use "blue-green" here: it is called "redblack"`,
 	},
 	"twice":               {file: small + "application: b\n", want: `7:1: cannot have the key "application" twice`},
 	"number key":          {file: small + "environments: {1: {}}\n", want: "7:16: cannot use the number 1 as a key: want text"},

@@ -49,7 +49,6 @@ var lists = map[reflect.Type]reflect.Type{
 
 // elsewhere says of keys that people try where they are right.
 var elsewhere = map[reflect.Type]map[string]string{
-	reflect.TypeFor[slipway.Service](): {"state": later},
 	reflect.TypeFor[slipway.Test](): {
 		"log": ofDeployments, "load_balancer": ofDeployments, "promql": ofDeployments, "webhook": ofDeployments,
 	},
@@ -62,7 +61,6 @@ var elsewhere = map[reflect.Type]map[string]string{
 }
 
 const (
-	later         = "it is not supported by this version"
 	ofDeployments = "it is a check of deployments; write it in environments.*.checks"
 	ofImages      = "it needs the build context; write it in image.tests"
 )
