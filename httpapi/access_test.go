@@ -169,6 +169,13 @@ var samples = map[string]sample{
 	"diffConfigs":      {},
 	"changeConfig":     {body: `{}`},
 
+	"startInstance":     {body: `{"application":"hello","environment":"prod","image":"latest"}`},
+	"disableInstance":   {path: id("i-1"), body: `{}`},
+	"enableInstance":    {path: id("i-1")},
+	"protectInstance":   {path: id("i-1"), body: `{}`},
+	"unprotectInstance": {path: id("i-1")},
+	"resizeCluster":     {body: `{"desired":2}`},
+
 	"listAudit":       {reach: ofAnything},
 	"exportAudit":     {reach: ofEverything},
 	"auditCheckpoint": {reach: ofEverything},
