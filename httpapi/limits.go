@@ -17,10 +17,10 @@ import (
 	"github.com/slipway-sh/slipway"
 )
 
-// Limits bound what one caller, and all together, can ask of slipwayd. Zero fields have the defaults; negative ones are without bound.
+// Limits bound what one address, and all together, can ask of slipwayd. Zero fields have the defaults; negative ones are without bound.
 type Limits struct {
-	// Rate is how many requests a second one caller may make for long: an address, and one that is known whatever addresses it has. Four
-	// times as many may come at once. What comes by a unix socket is not counted.
+	// Rate is how many requests a second one address may make for long. Four times as many may come at once. What comes by a unix socket is
+	// not counted.
 	Rate float64
 	// Together is how many requests of one address are answered at once, streams included.
 	Together int
