@@ -40,6 +40,7 @@ type Deployment struct {
 	ID          string         `json:"id"`                  // "d-…"
 	Execution   string         `json:"execution,omitempty"` // that it is part of
 	Release     string         `json:"release,omitempty"`   // that it is part of: it settles only with all the others
+	Promotion   string         `json:"promotion,omitempty"` // that started it
 	Kind        DeploymentKind `json:"kind"`
 	Cluster     Cluster        `json:"cluster"`
 	Image       Digest         `json:"image"`

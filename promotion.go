@@ -106,8 +106,8 @@ type PromoteRequest struct {
 	Reason        string         `json:"reason,omitempty"`          // wanted by Override
 	By            string         `json:"by,omitempty"`              //
 	Execution     string         `json:"execution,omitempty"`       // that it is part of
-	Wait          bool           `json:"wait,omitempty"`            // for all that time alone will meet: the time in From, and a window
-	WaitForWindow bool           `json:"wait_for_window,omitempty"` // for a window alone
+	WaitForRan    bool           `json:"wait_for_ran,omitempty"`    // for the time that it must have served in From
+	WaitForWindow bool           `json:"wait_for_window,omitempty"` // for a window to open
 	Override      bool           `json:"override,omitempty"`        // goes on in spite of what is not met, as far as that may be, and says so in the audit
 	OnConflict    ConflictPolicy `json:"on_conflict,omitempty"`     // default: the environment's
 	Strategy      *Strategy      `json:"strategy,omitempty"`        // default: the environment's

@@ -16,13 +16,20 @@ type Signaler interface {
 	SignalWorkflow(ctx context.Context, workflowID, runID, signal string, arg any) error
 }
 
-// Workflows wakes the workflow that waits for an approval: the one whose ID is the approval's subject, by the signal that [Await] listens
-// to. It is a [Waker].
-type Workflows struct{ Temporal Signaler }
+// Workflows wakes the workflow that waits for an approval by the signal that [Await] listens to. It is a [Waker].
+type Workflows struct {
+	Temporal Signaler
+	// Of returns the ID of the workflow that waits for an approval; nil: it is the approval's subject.
+	Of func(a slipway.Approval) string
+}
 
 // Wake implements [Waker].
 func (w Workflows) Wake(ctx context.Context, a slipway.Approval) error {
-	return w.Temporal.SignalWorkflow(ctx, a.Subject, "", SignalName(a.ID), a.State)
+	workflow := a.Subject
+	if w.Of != nil {
+		workflow = w.Of(a)
+	}
+	return w.Temporal.SignalWorkflow(ctx, workflow, "", SignalName(a.ID), a.State)
 }
 
 // SignalName returns the name of the signal that says that the approval is decided. It carries the state; what is stored is what counts.
@@ -62,7 +69,7 @@ func (a *Activities) EndApproval(ctx context.Context, id string) error {
 
 var acts *Activities // its methods name the activities
 
-// Await asks for the approval and waits until it is decided, for the workflow whose ID is its subject, and returns it: granted, rejected or
+// Await asks for the approval and waits until it is decided, in the workflow that its [Waker] wakes, and returns it: granted, rejected or
 // expired. A zero Expires is a time that the workflow must have set. If the workflow is cancelled meanwhile, the approval is canceled, and the error
 // is that of the cancellation. One workflow may wait for several at once.
 func Await(ctx workflow.Context, a slipway.Approval) (slipway.Approval, error) {

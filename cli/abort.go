@@ -17,14 +17,14 @@ type abortOptions struct {
 	id string
 }
 
-var workForm = regexp.MustCompile(`^[bdrx]-[A-Za-z0-9_-]+$`)
+var workForm = regexp.MustCompile(`^[bdmrx]-[A-Za-z0-9_-]+$`)
 
 func newAbort(f *Factory, runF func(context.Context, *abortOptions) error) *cobra.Command {
 	o := &abortOptions{f: f}
 	return &cobra.Command{
 		Use:   "abort ID",
-		Short: "End a bake, a deployment, a release or a ship, and undo what it did",
-		Long: `End a bake (b-…), a deployment (d-…), a release (r-…) or a whole ship (x-…) and undo what it did. It returns
+		Short: "End a bake, a deployment, a promotion, a release or a ship, and undo what it did",
+		Long: `End a bake (b-…), a deployment (d-…), a promotion (m-…), a release (r-…) or a whole ship (x-…) and undo what it did. It returns
 when slipwayd has recorded the wish; "slipway events --follow" shows it come true. Work that is over
 already is left as it is.`,
 		Example: `  slipway abort d-44bbgrolax`,
@@ -41,7 +41,7 @@ already is left as it is.`,
 
 func abortRun(ctx context.Context, o *abortOptions) error {
 	if !workForm.MatchString(o.id) {
-		return slipway.Errorf(slipway.Invalid, "cannot abort %q: want the id of a bake (b-…), a deployment (d-…), a release (r-…) or a ship (x-…)", o.id)
+		return slipway.Errorf(slipway.Invalid, "cannot abort %q: want the id of a bake (b-…), a deployment (d-…), a promotion (m-…), a release (r-…) or a ship (x-…)", o.id)
 	}
 	c, err := o.f.client()
 	if err != nil {
@@ -84,6 +84,10 @@ func finalState(ctx context.Context, c *client.Client, id string) (string, error
 		var d slipway.Deployment
 		d, err = c.Deployment(ctx, id)
 		state, done = string(d.State), d.State.Done()
+	case 'm':
+		var m slipway.Promotion
+		m, err = c.Promotion(ctx, id)
+		state, done = string(m.State), m.State.Done()
 	case 'r':
 		var r slipway.Release
 		r, err = c.GetRelease(ctx, id)

@@ -78,6 +78,9 @@ It returns when slipwayd has done it; "slipway deployment show DEPLOYMENT --foll
 			c.Flags().StringVar(&o.comment, "comment", "", "the same")
 			c.Example += fmt.Sprintf("\n  slipway %s a-7q2mxkf4zb --comment %q", w.verb, "looked at the diff")
 		}
+		if w.verb == slipway.VerbPromote {
+			addPromotion(f, c)
+		}
 		all = append(all, c)
 	}
 	return all

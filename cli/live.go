@@ -132,7 +132,8 @@ func (l *live) event(e slipway.Event) {
 			l.line("    " + line)
 		}
 		l.begin(activity{subject: of, layer: step, text: e.Message, since: e.Time})
-	case slipway.DeploymentCommand, slipway.ReleaseStarted, slipway.Restricted, slipway.RestrictionLifted:
+	case slipway.DeploymentCommand, slipway.ReleaseStarted, slipway.Restricted, slipway.RestrictionLifted,
+		slipway.PromotionStarted, slipway.PromotionWaits, slipway.ApprovalAsked, slipway.ApprovalVoted, slipway.ApprovalDecided:
 		l.stay(of, neutral, e.Message)
 	case slipway.DeploymentShifted:
 		l.finish(of, neutral, e.Time)
@@ -142,7 +143,7 @@ func (l *live) event(e slipway.Event) {
 			l.finish(of, bad, e.Time)
 		}
 		l.running = slices.DeleteFunc(l.running, func(a activity) bool { return a.subject == of })
-	case slipway.DeploymentFinished, slipway.ExecutionFinished, slipway.ReleaseFinished:
+	case slipway.DeploymentFinished, slipway.ExecutionFinished, slipway.ReleaseFinished, slipway.PromotionFinished:
 		l.finish(of, neutral, e.Time)
 	default:
 		l.line("  " + l.paint(red, "!") + " " + e.Message)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,7 +175,7 @@ func Admit(ctx context.Context, store slipway.Store, d slipway.Deployment, now t
 		return err
 	}
 	forbidding := restrict.Forbids(all, restrict.Subject{Cluster: d.Cluster, Image: d.Image, Kind: d.Kind}, now)
-	if len(d.Override) > 0 {
+	if overridesRestrictions(d) {
 		kept := forbidding[:0:0]
 		for _, r := range forbidding {
 			if r.Kind == slipway.RestrictionVeto {
@@ -187,6 +188,13 @@ func Admit(ctx context.Context, store slipway.Store, d slipway.Deployment, now t
 		return nil
 	}
 	return restrict.Refusal(What(d), forbidding)
+}
+
+// overridesRestrictions reports whether a freeze or a pin was overridden for d; there are other rules that can be.
+func overridesRestrictions(d slipway.Deployment) bool {
+	return slices.ContainsFunc(d.Override, func(text string) bool {
+		return strings.HasPrefix(text, string(slipway.RestrictionFreeze)+" ") || strings.HasPrefix(text, string(slipway.RestrictionPin)+" ")
+	})
 }
 
 // RecordQueued stores a deployment that waits for its turn, and ends those that it supersedes.

@@ -100,6 +100,8 @@ func aboutWork(ctx context.Context, a *api, r request) ([]auth.Ask, error) {
 		return aboutBake(ctx, a, r)
 	case strings.HasPrefix(id, "d-"):
 		return aboutDeployment(ctx, a, r)
+	case slipway.IsPromotion(id):
+		return aboutPromotion(ctx, a, r)
 	case strings.HasPrefix(id, "r-"):
 		return aboutRelease(ctx, a, r)
 	case strings.HasPrefix(id, "x-"):
@@ -316,6 +318,8 @@ func aboutBody(ctx context.Context, a *api, r request) ([]auth.Ask, error) {
 		return a.aboutMove(ctx, b.Cluster, b.Image, b.Reason, b.Override || b.Force)
 	case slipway.RollbackRequest:
 		return a.aboutMove(ctx, b.Cluster, b.Image, b.Reason, b.Override || b.Force)
+	case slipway.PromoteRequest:
+		return a.aboutPromoting(ctx, b)
 	case slipway.ReleaseRequest:
 		var all []auth.Ask
 		for _, m := range b.Members {
@@ -435,6 +439,8 @@ func (a *api) scopesOf(ctx context.Context, item any) []slipway.Scope {
 			all = append(all, slipway.Scope{Application: m.Application, Environment: v.Name})
 		}
 		return all
+	case slipway.Promotion:
+		return one(slipway.Scope(v.Cluster()), nil)
 	case slipway.Release:
 		var all []slipway.Scope
 		for _, m := range v.Members {

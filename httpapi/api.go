@@ -25,6 +25,7 @@ type Config struct {
 	Approvals  slipway.Approvals
 	Pipelines  slipway.Pipelines
 	StageLogs  slipway.StageLogs
+	Promoter   slipway.Promoter
 	Exchange   Exchange
 	Secrets    slipway.SecretStore
 	Statements slipway.Statements
@@ -185,6 +186,11 @@ func (a *api) routes() []route {
 		{"GET", "/v1/restrictions/{id}", view.of(aboutRestriction), "getRestriction", "Show a freeze, a pin or a veto", "", get(a.getRestriction)},
 		{"DELETE", "/v1/restrictions/{id}", operate.of(aboutRestriction), "lift", "Lift a freeze, a pin or a veto", "Wants a reason. Answers with what it was.", change(a.lift).of("/v1/restrictions/{id}")},
 
+		{"POST", "/v1/promotions", deploy.of(aboutBody), "promote", "Promote an image", "Moves the very image that serves in one environment to another. Returns at once; approvals are asked for and waited on, and, if that is asked for, so are windows and the time that it must have served. Refused, with all that is not met, each in errors under its kind, if something is that is not waited for.", accept(a.promote)},
+		{"POST", "/v1/promotions/plan", view.of(aboutBody), "planPromotion", "Say what a promotion would do", "Every condition, met or not, with what would meet it and when. Changes nothing.", post(a.planPromotion)},
+		{"GET", "/v1/promotions", view.each(), "listPromotions", "List promotions", "Newest first.", get(a.listPromotions)},
+		{"GET", "/v1/promotions/{id}", view.of(aboutPromotion), "getPromotion", "Show a promotion", "", get(a.getPromotion)},
+
 		{"GET", "/v1/approvals", view.each(), "listApprovals", "List approvals", "What people are asked and what they answered. Newest first.", get(a.listApprovals)},
 		{"GET", "/v1/approvals/{id}", view.of(aboutApproval), "getApproval", "Show an approval", "", get(a.getApproval)},
 		{"GET", "/v1/approvals/{id}/diff", view.of(aboutApproval), "diffApproval", "Show what would be approved", "Packages, files, service, environments and layers: from the image that served when it was asked to the one that is to replace it. Not found if nothing served.", get(a.diffApproval)},
@@ -193,6 +199,7 @@ func (a *api) routes() []route {
 		{"POST", "/v1/analyses", view.of(aboutBody), "analyse", "Compare two server groups", "Over a time that has been, as a canary is compared with its baseline: by default the groups of a deployment, while they shared the traffic, by its own metrics. Changes nothing, and may be asked as often as one likes.", post(a.analyse)},
 
 		{"POST", "/v1/abort/{id}", deploy.of(aboutWork), "abort", "Abort a bake, deployment, release or execution", "Ends it and undoes what it did. Returns when the wish is recorded; no error if it is over already.", accept(a.abort)},
+		{"POST", "/v1/abort/{id}", deploy, "abort", "Abort a bake, deployment, promotion, release or execution", "Ends it and undoes what it did. Returns when the wish is recorded; no error if it is over already.", accept(a.abort)},
 
 		{"GET", "/v1/applications", view.each(), "listApplications", "List applications", "As they were last baked.", get(a.listApplications)},
 		{"GET", "/v1/applications/{application}", view.of(inPath), "getApplication", "Show an application", "As it was last baked.", get(a.getApplication)},

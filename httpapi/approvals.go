@@ -71,3 +71,11 @@ func speaking(ctx context.Context, by string) context.Context {
 	}
 	return slipway.WithPrincipal(ctx, slipway.Principal{Kind: slipway.PrincipalLocal, Name: cmp.Or(by, p.Name), Groups: p.Groups, Address: p.Address})
 }
+
+// asker returns the name of whoever asks for something, as [speaking].
+func asker(ctx context.Context, by string) string {
+	if p := slipway.PrincipalOf(speaking(ctx, by)); p.Kind != slipway.PrincipalSystem {
+		return p.Name
+	}
+	return by
+}

@@ -48,6 +48,8 @@ func register(r huma.Registry) {
 	registerTriggers(r)
 	alias[slipway.Role, roleSchema](r)
 	alias[slipway.PrincipalKind, principalKindSchema](r)
+	alias[slipway.PromotionState, promotionStateSchema](r)
+	alias[slipway.ConstraintKind, constraintKindSchema](r)
 	alias[huma.ErrorModel, Problem](r) // what huma describes every error as
 }
 
@@ -89,6 +91,8 @@ type (
 	principalKindSchema    struct{}
 	conditionSchema        struct{}
 	driftKindSchema        struct{}
+	promotionStateSchema   struct{}
+	constraintKindSchema   struct{}
 	approvalStateSchema    struct{}
 )
 
@@ -241,6 +245,14 @@ func (roleSchema) Schema(huma.Registry) *huma.Schema { return enum(slipway.Roles
 
 func (principalKindSchema) Schema(huma.Registry) *huma.Schema {
 	return enum(slipway.PrincipalLocal, slipway.PrincipalUser, slipway.PrincipalToken, slipway.PrincipalWorkload, slipway.PrincipalSystem)
+}
+
+func (promotionStateSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.PromotionStates...)
+}
+
+func (constraintKindSchema) Schema(huma.Registry) *huma.Schema {
+	return enum(slipway.ConstraintKinds...)
 }
 
 func enum[T ~string](values ...T) *huma.Schema {

@@ -125,8 +125,18 @@ func (o *Operator) Deploy(ctx context.Context, req slipway.DeployRequest) (slipw
 	return o.deploy(ctx, d)
 }
 
-// plan returns the deployment that req asks for, once all that can be said against it has not been said.
+// plan is [Parts.Plan] for what is no promotion: policies of promotion that are enforced must be met.
 func (p *Parts) plan(ctx context.Context, req slipway.DeployRequest) (slipway.Deployment, error) {
+	d, err := p.Plan(ctx, req)
+	if err == nil && p.Gate != nil {
+		err = p.Gate(ctx, &d, req.Override)
+	}
+	return d, err
+}
+
+// Plan returns the deployment that req asks for, to be given an ID and started, once all that can be said against it has not been said; but
+// for what policies of promotion say.
+func (p *Parts) Plan(ctx context.Context, req slipway.DeployRequest) (slipway.Deployment, error) {
 	d, err := deploy.PlanDeploy(ctx, p.Store, req)
 	if err == nil {
 		err = deploy.Configured(ctx, p.Configs, &d, req.ConfigVersion)

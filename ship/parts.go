@@ -27,7 +27,10 @@ type Parts struct {
 	Diff     LayerDiff
 	Queries  func(slipway.Cluster, slipway.Environment) error // says what is wrong with the PromQL of an environment; nil: it is not looked at
 	Metrics  analysis.Ranger                                  // answers the queries of analyses of what has been; nil: they are not measured
-	Log      *slog.Logger
+	// Gate returns a Refused error unless a planned deployment meets the policy of promotion that its environment enforces, or that is to be
+	// overridden, which it notes in d; nil: nothing is enforced.
+	Gate func(ctx context.Context, d *slipway.Deployment, override bool) error
+	Log  *slog.Logger
 }
 
 // Baker makes layers and images. [bake.Baker] is one.

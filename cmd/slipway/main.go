@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // slipway.yaml names time zones, and the host need not know them
 
 	"golang.org/x/term"
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+	_ "time/tzdata" // windows are in time zones, and the host need not know them
 
 	"github.com/spf13/cobra"
 

@@ -34,6 +34,7 @@ import (
 	"github.com/slipway-sh/slipway/natsbus"
 	"github.com/slipway-sh/slipway/notify"
 	"github.com/slipway-sh/slipway/outbound"
+	"github.com/slipway-sh/slipway/promote"
 	"github.com/slipway-sh/slipway/promql"
 	"github.com/slipway-sh/slipway/provider/local"
 	"github.com/slipway-sh/slipway/registry"
@@ -221,7 +222,7 @@ func run(ctx context.Context, o options) (err error) {
 	working.Go(func() error { return keeper.Run(background) })
 	approvals := approve.New(approve.Config{
 		Audit: store,
-		Store: store, Events: store, Bus: bus, Waker: approve.Workflows{Temporal: temporal.Client()}, Log: o.log,
+		Store: store, Events: store, Bus: bus, Waker: approve.Workflows{Temporal: temporal.Client(), Of: promote.WorkflowOf}, Log: o.log,
 	})
 	working.Go(func() error { return approvals.Run(background) })
 	working.Go(func() error {
@@ -242,9 +243,15 @@ func run(ctx context.Context, o options) (err error) {
 			return diff.Layers(ctx, images, a, b)
 		},
 	}
+	planner, occupied := parts, ship.Activities{Parts: parts} // of promotions, which are not held to their own policy twice
+	promoter := promote.New(promote.Config{
+		Gatherer: promote.Gatherer{Store: store, Provider: machines, Verifier: verifier},
+		Temporal: temporal.Client(), Bus: bus, Plan: planner.Plan, Occupied: occupied.Occupied, Log: o.log,
+	})
+	parts.Gate = promoter.Admit
 	operator := ship.NewOperator(ship.Config{Parts: parts})
 	measurer := check.Measurer{Provider: machines, Pools: router, Prometheus: func(url string) check.Asker { return queries.at(url) }, HTTP: world.Transport()}
-	executions := execute.Config{Parts: parts, Turns: store, Logs: store, Operator: operator, Measurer: measurer, HTTP: world.Transport()}
+	executions := execute.Config{Parts: parts, Promoter: promoter, Turns: store, Logs: store, Operator: operator, Measurer: measurer, HTTP: world.Transport()}
 	options := durable.WorkerOptions(o.log)
 	options.Interceptors = append(options.Interceptors, chaos()...)
 	err = temporal.StartWorker(durable.TaskQueue, options, func(r worker.Registry) {
@@ -257,6 +264,7 @@ func run(ctx context.Context, o options) (err error) {
 		ship.Register(r, &ship.Activities{Parts: parts})
 		execute.Register(r, &execute.Activities{Config: executions})
 		approve.Register(r, &approve.Activities{Approvals: approvals})
+		promote.Register(r, &promote.Activities{Promoter: promoter})
 	})
 	if err != nil {
 		return err
@@ -287,7 +295,7 @@ func run(ctx context.Context, o options) (err error) {
 		Marker: machines, Sync: controller.Sync, Configs: store, Sizes: store}
 	api := httpapi.New(httpapi.Config{
 		Triggers: triggers, Subscriptions: subscriptions,
-		Guard: guard, Approvals: approvals, Pipelines: pipelines, StageLogs: store, Accounts: machines,
+		Guard: guard, Approvals: approvals, Promoter: promoter, Pipelines: pipelines, StageLogs: store, Accounts: machines,
 		Store: store, Configs: configs, Hands: guard, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Access: access, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate}, Log: o.log, Version: o.version,
 	})

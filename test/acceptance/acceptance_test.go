@@ -75,6 +75,7 @@ func TestScripts(t *testing.T) {
 			"archive":  archive,
 			"await":    await,
 			"subst":    subst,
+			"clock":    clock,
 			"corrupt":  corrupt,
 			"crash":    crash,
 			"healthy":  healthy,
@@ -321,6 +322,16 @@ func subst(ts *testscript.TestScript, neg bool, args []string) {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o644))
 	}
+}
+
+// clock puts the time of day, in UTC, that it will be after a while into a variable: clock OPENS 90s
+func clock(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: clock variable duration")
+	}
+	ahead, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	ts.Setenv(args[0], time.Now().UTC().Add(ahead).Format("15:04"))
 }
 
 // listen takes a port of 127.0.0.1 for as long as the script runs: listen $PORT

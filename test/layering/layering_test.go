@@ -47,7 +47,7 @@ var rules = []rule{
 		why: "libraries know files, processes and answers, not what is done with them",
 	},
 	{
-		from: []string{"feed", "trigger", "notify", "deploy", "ship", "execute", "catalog", "config", "fleet", "restrict", "approve"}, to: append([]string{"cli", "client", "cmd", "image", "rootfs", "container"}, adapters...),
+		from: []string{"feed", "trigger", "notify", "deploy", "ship", "execute", "catalog", "config", "fleet", "restrict", "approve", "promote"}, to: append([]string{"cli", "client", "cmd", "image", "rootfs", "container"}, adapters...),
 		why: "workflows speak to the root package's interfaces: what they do must hold on any provider, router and store",
 	},
 	{
@@ -88,7 +88,7 @@ var confined = map[string]struct {
 	"github.com/containerd/go-runc":          {[]string{"container"}, "runc is called in one place"},
 	"github.com/erofs/go-erofs":              {[]string{"image", "sbom"}, "layers are written in one place, and read where their files are looked into"},
 	"github.com/google/go-containerregistry": {[]string{"registry"}, "registries are spoken to in one place, which guards TLS and credentials"},
-	"go.temporal.io":                         {[]string{"engine", "deploy", "ship", "approve", "execute", "cmd/slipwayd"}, "what is durable is decided in workflows"},
+	"go.temporal.io":                         {[]string{"engine", "deploy", "ship", "approve", "promote", "execute", "cmd/slipwayd"}, "what is durable is decided in workflows"},
 	"filippo.io/age":                         {[]string{"config"}, "secrets at rest are sealed and opened in one place"},
 	"github.com/hashicorp/hcl":               {[]string{"packer"}, "templates of Packer's are read in one place"},
 	"github.com/google/cel-go":               {[]string{"pipeline"}, "expressions are compiled and bounded in one place"},
