@@ -57,6 +57,10 @@ var elsewhere = map[reflect.Type]map[string]string{
 		"min_healthy": "write it in policy", "on_failure": "write it in policy", "on_conflict": "write it in policy", "hold": "write it in policy",
 		"sticky": "write it in load_balancer", "watch": "write it in strategy", "keep": "write it in strategy",
 	},
+	reflect.TypeFor[slipway.Policy](): {
+		"approvals": "write it in promotion", "windows": "write it in promotion", "holidays": "write it in promotion", "ran": "write it in promotion",
+		"depends_on": "write it in promotion", "tested": "write it in promotion", "signed": "write it in promotion", "enforce": "write it in promotion",
+	},
 	reflect.TypeFor[slipway.Strategy](): otherNames,
 }
 
