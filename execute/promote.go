@@ -16,7 +16,7 @@ import (
 func (r *run) promote(ctx workflow.Context, s slipway.PromoteStage, rec *slipway.StageRecord) error {
 	req := slipway.PromoteRequest{
 		ID: ship.DerivedID("m-", r.unique(rec)), Application: r.x.Application, From: s.From, To: s.To, Image: string(r.x.Image),
-		Reason: reason(r.x), By: r.x.Cause.By, Execution: r.x.ID, Wait: true,
+		Reason: reason(r.x), By: r.x.Cause.By, Execution: r.x.ID, WaitForRan: true, WaitForWindow: true,
 	}
 	var p slipway.Promotion
 	if err := workflow.ExecuteActivity(durable.Step(ctx, briefly), acts.StartPromotion, req).Get(ctx, &p); err != nil {
