@@ -84,6 +84,10 @@ var samples = map[string]sample{
 	"restrict":         {body: `{"kind":"freeze",` + sampleCluster + `,"reason":"sale"}`},
 	"lift":             {path: id("f-1"), query: "reason=over"},
 	"getRestriction":   {path: id("f-1")},
+	"promote":          {body: `{"application":"hello","to":"prod"}`},
+	"planPromotion":    {body: `{"application":"hello","to":"prod"}`},
+	"listPromotions":   {reach: ofAnything},
+	"getPromotion":     {path: id("m-1")},
 	"listApprovals":    {reach: ofAnything},
 	"getApproval":      {path: id("a-1")},
 	"diffApproval":     {path: id("a-1")},
@@ -208,6 +212,20 @@ func (questions) Approval(_ context.Context, id string) (slipway.Approval, error
 	return slipway.Approval{ID: id, Application: "hello", Environment: "prod", Requester: "bob"}, nil
 }
 
+// promotions are under way, and nothing is ready to be promoted.
+type promotions struct{ slipway.Promoter }
+
+func (promotions) Promotion(_ context.Context, id string) (slipway.Promotion, error) {
+	if id != "m-1" {
+		return slipway.Promotion{}, slipway.Errorf(slipway.NotFound, "cannot find promotion %q", id)
+	}
+	return slipway.Promotion{ID: id, Application: "hello", From: "staging", To: "prod", By: "bob"}, nil
+}
+
+func (promotions) PlanPromotion(context.Context, slipway.PromoteRequest) (slipway.PromotionPlan, error) {
+	return slipway.PromotionPlan{}, slipway.Errorf(slipway.NotFound, "cannot promote: nothing serves there")
+}
+
 // hooks and listeners are a trigger and a subscription.
 type hooks struct{ slipway.Triggers }
 
@@ -246,7 +264,7 @@ func guardHello(t *testing.T, with ...func(*Config)) *guarded {
 	hello := slipway.Cluster{Application: "hello", Environment: "prod"}
 	image, now := slipway.DigestOf([]byte("hello")), time.Now()
 	machine := slipway.Instance{ID: "i-1", Group: "hello-prod-v001", Image: image}
-	g.Config = Config{Store: store, Access: g.access, Limits: Limits{Rate: 1e6}, Pools: pools{}, Approvals: questions{}, Triggers: hooks{}, Subscriptions: listeners{}, Provider: &provider{groups: []slipway.ServerGroup{
+	g.Config = Config{Store: store, Access: g.access, Limits: Limits{Rate: 1e6}, Pools: pools{}, Approvals: questions{}, Promoter: promotions{}, Triggers: hooks{}, Subscriptions: listeners{}, Provider: &provider{groups: []slipway.ServerGroup{
 		{ServerGroupSpec: slipway.ServerGroupSpec{Name: "hello-prod-v001", Cluster: hello, Image: image}, Instances: []slipway.Instance{machine}},
 	}}}
 	for _, change := range with {

@@ -198,8 +198,7 @@ func (a *api) routes() []route {
 
 		{"POST", "/v1/analyses", view.of(aboutBody), "analyse", "Compare two server groups", "Over a time that has been, as a canary is compared with its baseline: by default the groups of a deployment, while they shared the traffic, by its own metrics. Changes nothing, and may be asked as often as one likes.", post(a.analyse)},
 
-		{"POST", "/v1/abort/{id}", deploy.of(aboutWork), "abort", "Abort a bake, deployment, release or execution", "Ends it and undoes what it did. Returns when the wish is recorded; no error if it is over already.", accept(a.abort)},
-		{"POST", "/v1/abort/{id}", deploy, "abort", "Abort a bake, deployment, promotion, release or execution", "Ends it and undoes what it did. Returns when the wish is recorded; no error if it is over already.", accept(a.abort)},
+		{"POST", "/v1/abort/{id}", deploy.of(aboutWork), "abort", "Abort a bake, deployment, promotion, release or execution", "Ends it and undoes what it did. Returns when the wish is recorded; no error if it is over already.", accept(a.abort)},
 
 		{"GET", "/v1/applications", view.each(), "listApplications", "List applications", "As they were last baked.", get(a.listApplications)},
 		{"GET", "/v1/applications/{application}", view.of(inPath), "getApplication", "Show an application", "As it was last baked.", get(a.getApplication)},

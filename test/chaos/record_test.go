@@ -34,6 +34,7 @@ func TestRecord(t *testing.T) {
 	c.workers()
 	c.shipment()
 	c.releases()
+	c.promotions()
 	c.write(*record)
 }
 
