@@ -17,11 +17,8 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/deploy"
-<<<<<<< HEAD
 	"github.com/slipway-sh/slipway/execute"
-=======
 	"github.com/slipway-sh/slipway/promote"
->>>>>>> 92189f7 (promotion: who may promote, on its routes; the histories of promotions, and their docs)
 	"github.com/slipway-sh/slipway/ship"
 )
 
@@ -98,11 +95,8 @@ func newReplayer(t *testing.T) *replayer {
 	r := &replayer{WorkflowReplayer: worker.NewWorkflowReplayer(), workflows: map[string]bool{}}
 	deploy.Register(r, &deploy.Activities{})
 	ship.Register(r, &ship.Activities{})
-<<<<<<< HEAD
 	execute.Register(r, &execute.Activities{})
-=======
 	promote.Register(r, &promote.Activities{})
->>>>>>> 92189f7 (promotion: who may promote, on its routes; the histories of promotions, and their docs)
 	if len(r.workflows) == 0 {
 		t.Fatalf("no workflows are registered: %v", slices.Collect(maps.Keys(r.workflows)))
 	}
