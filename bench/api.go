@@ -71,7 +71,7 @@ func (b *bench) measureAPIOn(ctx context.Context, name, fill, address string) (e
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: httpapi.New(httpapi.Config{Store: store, Bus: &memstore.Bus{}, Provider: machines, Pools: machines, Version: "bench"})}
+	server := &http.Server{Handler: httpapi.New(httpapi.Config{Store: store, Bus: &memstore.Bus{}, Provider: machines, Pools: machines, Version: "bench"}), ConnContext: httpapi.ConnContext}
 	go func() { _ = server.Serve(l) }() // ends with Close
 	defer server.Close()
 	for _, c := range []struct {

@@ -205,10 +205,15 @@ func (s *Server) init(ctx context.Context, settings []string) error {
 			return err
 		}
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "--pgdata", filepath.Join(s.dir, "data"), "--username", "postgres",
+	// As with the server: if we die meanwhile, it ends and its files are removed.
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", `dir=$1; shift; "$@" & pid=$!
+		trap 'kill $pid; wait $pid; rm -rf "$dir"; exit 1' TERM; wait $pid`, "sh", s.dir,
+		filepath.Join(s.bin, "initdb"), "--pgdata", filepath.Join(s.dir, "data"), "--username", "postgres",
 		"--auth", "scram-sha-256", "--pwfile", secret, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions")
 	cmd.Dir = s.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner, Pdeathsig: syscall.SIGTERM}
+	runtime.LockOSThread() // whose death it would be told
+	defer runtime.UnlockOSThread()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
