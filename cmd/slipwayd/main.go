@@ -72,6 +72,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.Flags().BoolVar(&o.insecureHTTP, "insecure-http", false, "serve http:// on addresses that others can reach, too: for behind a proxy that has TLS")
 	cmd.Flags().Float64Var(&o.rate, "rate-limit", 250, "`requests` a second that an address may make for long; more is answered with 429. Below 0: any number")
 	o.flags(cmd)
+	o.accessFlags(cmd)
 	cmd.Flags().BoolVar(&o.standby, "standby", false, "if another slipwayd works on the data directory, wait, and take over when it has ended, however it ended")
 	cmd.Flags().BoolVar(&o.takeOver, "take-over", false, "take the records of the --store over from another data directory, which is gone for good")
 	cmd.Flags().StringVar(&o.lbAddress, "lb-address", "127.0.0.1", "`IP` load balancers listen on when an environment names none; 0.0.0.0 for all")
@@ -90,6 +91,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 // options are what slipwayd is told when it starts.
 type options struct {
 	outsideOptions
+	accessOptions
 	standby         bool
 	takeOver        bool
 	data            string
