@@ -189,6 +189,62 @@ func TestJobs(t *testing.T) {
 	}
 }
 
+// TestUsers says whom slipwayd takes the bearer of an ID token for. The same provider may sign tokens of CI jobs, too, as GitLab does: the
+// audience tells them apart.
+func TestUsers(t *testing.T) {
+	provider := newCI(t)
+	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "slipway.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	a := auth.New(auth.Config{
+		Store: store, Verifier: &Verifier{}, AdminGroup: "platform",
+		Users: auth.Users{Issuer: provider.URL, Audiences: []string{"slipway-cli", "slipway-web"}},
+	})
+	for _, r := range []slipway.BindingRequest{
+		{Subject: "ann@example.com", Role: slipway.RoleDeployer, Application: "hello"}, {Subject: "group:ops", Role: slipway.RoleOperator},
+	} {
+		if _, err := a.Grant(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := a.SetTrustRule(t.Context(), "ci", slipway.TrustRequest{Issuer: provider.URL, Claims: map[string]string{"sub": "job"}, Role: slipway.RoleViewer}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		claims map[string]any
+		who    string // "" if it is nobody
+		grants int
+	}{
+		{"a user", map[string]any{"aud": "slipway-cli", "email": "ann@example.com", "email_verified": true}, "ann@example.com", 1},
+		{"in a group", map[string]any{"aud": "slipway-web", "email": "ann@example.com", "groups": []string{"ops", "tea"}}, "ann@example.com", 2},
+		{"who was given nothing", map[string]any{"aud": "slipway-cli", "email": "bob@example.com"}, "bob@example.com", 0},
+		{"an administrator", map[string]any{"aud": "slipway-cli", "email": "eve@example.com", "groups": []string{"platform"}}, "eve@example.com", 1},
+		{"a job of the same provider", map[string]any{"email": "ann@example.com"}, "ci:ci:job", 1},
+		{"of another client", map[string]any{"aud": "wiki", "email": "ann@example.com"}, "", 0},
+		{"whose address is not verified", map[string]any{"aud": "slipway-cli", "email": "ann@example.com", "email_verified": false}, "", 0},
+		{"without a name", map[string]any{"aud": "slipway-cli"}, "", 0},
+		{"who is called as a token", map[string]any{"aud": "slipway-cli", "email": "token:ci"}, "", 0},
+		{"who is called as a group", map[string]any{"aud": "slipway-cli", "email": "group:ops"}, "", 0},
+		{"who is called everyone", map[string]any{"aud": "slipway-cli", "email": "*"}, "", 0},
+		{"who is called root", map[string]any{"aud": "slipway-cli", "email": "root"}, "", 0},
+		{"expired", map[string]any{"aud": "slipway-cli", "email": "ann@example.com", "exp": time.Now().Add(-time.Hour).Unix()}, "", 0},
+	} {
+		who, err := a.Bearer(t.Context(), provider.token(t, c.claims), "")
+		if c.who == "" {
+			if slipway.CodeOf(err) != slipway.Unauthenticated {
+				t.Errorf("%s: %+v, %v, want Unauthenticated", c.name, who.Principal, err)
+			}
+			continue
+		}
+		if err != nil || who.Name != c.who || len(who.Grants) != c.grants {
+			t.Errorf("%s: %+v, %v, want %s with %d grants", c.name, who, err, c.who, c.grants)
+		}
+	}
+}
+
 // TestAnIssuerThatDoesNotAnswer is no reason to take its tokens for bad ones.
 func TestAnIssuerThatDoesNotAnswer(t *testing.T) {
 	gone := newCI(t)
