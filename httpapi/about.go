@@ -431,8 +431,10 @@ func (a *api) scopesOf(ctx context.Context, item any) []slipway.Scope {
 		return one(triggered(v.TriggerSpec), nil)
 	case slipway.Subscription:
 		return subscribed(v.SubscriptionSpec)
+	case slipway.Event:
+		return one(ofEvent(v), nil)
 	case slipway.Delivery:
-		return one(fieldsOf(v.Event), nil)
+		return one(ofEvent(v.Event), nil)
 	case slipway.EnvironmentInfo:
 		var all []slipway.Scope
 		for _, m := range v.Applications {
@@ -449,6 +451,14 @@ func (a *api) scopesOf(ctx context.Context, item any) []slipway.Scope {
 		return all
 	}
 	return one(fieldsOf(item), nil)
+}
+
+// ofEvent returns the scope of an event. One of an application in no environment, such as of a bake, is for whoever sees any of it.
+func ofEvent(e slipway.Event) slipway.Scope {
+	if e.Application == "" {
+		return everywhere
+	}
+	return slipway.Scope{Application: e.Application, Environment: e.Environment}
 }
 
 // fieldsOf returns the scope that the fields of a record or a request name: Cluster, or Application and, where there is one, Environment. An

@@ -433,3 +433,68 @@ func TestEveryRouteWithEveryRole(t *testing.T) {
 		}
 	}
 }
+
+func (questions) ListApprovals(context.Context, slipway.ApprovalFilter, int) ([]slipway.Approval, error) {
+	return []slipway.Approval{{ID: "a-1", Application: "hello", Environment: "prod"}}, nil
+}
+
+func (hooks) ListTriggers(context.Context, string) ([]slipway.Trigger, error) {
+	return []slipway.Trigger{{ID: "t-1", TriggerSpec: slipway.TriggerSpec{Application: "hello", Deploy: "prod"}}}, nil
+}
+
+func (listeners) ListSubscriptions(context.Context) ([]slipway.Subscription, error) {
+	return []slipway.Subscription{{ID: "n-1", SubscriptionSpec: slipway.SubscriptionSpec{Applications: []string{"hello"}, Environments: []string{"prod"}}}}, nil
+}
+
+func (listeners) ListDeliveries(context.Context, slipway.DeliveryFilter, int) ([]slipway.Delivery, error) {
+	return []slipway.Delivery{{ID: "m-1", Event: slipway.Event{Application: "hello", Environment: "prod"}}}, nil
+}
+
+func (promotions) Promotions(context.Context, slipway.Cluster, int) ([]slipway.Promotion, error) {
+	return []slipway.Promotion{{ID: "m-1", Application: "hello", From: "dev", To: "prod"}}, nil
+}
+
+// shelf is a catalog of one image.
+type shelf struct{ slipway.Catalog }
+
+func (shelf) Statuses(context.Context, string) ([]slipway.ImageStatus, error) {
+	return []slipway.ImageStatus{{Image: slipway.Image{Application: "hello"}}}, nil
+}
+
+// TestListsShowWhatMayBeSeen asks every route that lists something of everything: whoever has its role for hello sees hello's, and whoever has
+// it elsewhere sees nothing.
+func TestListsShowWhatMayBeSeen(t *testing.T) {
+	g := guardHello(t, func(c *Config) { c.Catalog = shelf{} })
+	g.api.decide = g.api.permit
+	ask := func(name, application, environment string) string {
+		return g.token(t, slipway.TokenRequest{Name: name, Role: slipway.RoleAdmin, Application: application, Environment: environment})
+	}
+	ours, others, elsewhere := ask("ours", "hello", "prod"), ask("others", "other", "prod"), ask("elsewhere", "hello", "dev")
+	read := func(r route, credentials string) int {
+		t.Helper()
+		status, text, _ := g.do(t, r.method, r.path, "", "Authorization", credentials)
+		var answer struct{ Items []any }
+		if err := json.Unmarshal([]byte(text), &answer); status != http.StatusOK || err != nil {
+			t.Fatalf("%s: %d %s", r.id, status, text)
+		}
+		return len(answer.Items)
+	}
+	// What is an application's, whatever its environment, is seen by whoever sees one of these.
+	whole := []string{"listBakes", "listExecutions", "listApplications", "listImages", "listImageStatuses", "listChannels", "listEnvironments"}
+	// Tokens and the audit log are of those who ask as well.
+	own := []string{"listTokens", "listAudit"}
+	for _, r := range g.api.routes() {
+		if r.access.level != lists || slices.Contains(own, r.id) {
+			continue
+		}
+		if n := read(r, ours); n == 0 {
+			t.Errorf("%s: whoever administers hello in prod sees nothing", r.id)
+		}
+		if n := read(r, others); n != 0 {
+			t.Errorf("%s: whoever administers another application sees %d of hello", r.id, n)
+		}
+		if n := read(r, elsewhere); n != 0 && !slices.Contains(whole, r.id) {
+			t.Errorf("%s: whoever administers hello in dev sees %d of prod", r.id, n)
+		}
+	}
+}

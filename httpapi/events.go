@@ -50,9 +50,8 @@ func (a *api) events(ctx context.Context, in *eventsInput) (*huma.StreamResponse
 	if err != nil {
 		return nil, err
 	}
-	if events == nil {
-		events = []slipway.Event{}
-	}
+	seen := a.seen(ctx, slipway.RoleViewer)
+	events = append([]slipway.Event{}, slices.DeleteFunc(events, func(e slipway.Event) bool { return !seen(e) })...)
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("Content-Type", "application/json")
 		_ = json.NewEncoder(c.BodyWriter()).Encode(list[slipway.Event]{Items: events}) // the client may be gone
@@ -103,7 +102,7 @@ func (a *api) followEvents(ctx context.Context, filter slipway.EventFilter, kind
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer cancel()
-		f := follower{store: a.Store, filter: filter, kinds: kinds, out: newFlow(c, "text/event-stream")}
+		f := follower{store: a.Store, filter: filter, kinds: kinds, out: newFlow(c, "text/event-stream"), seen: a.seen(ctx, slipway.RoleViewer)}
 		if err := f.run(ctx, live); err != nil && ctx.Err() == nil {
 			a.Log.Warn("a stream of events ends early", "error", err)
 		}
@@ -116,6 +115,7 @@ type follower struct {
 	filter slipway.EventFilter
 	kinds  []slipway.EventKind // nil: all
 	out    *flow
+	seen   func(any) bool // what the caller may see
 }
 
 // run sends what the store has and then what comes, until live is closed or the client is gone.
@@ -183,7 +183,7 @@ func (f *follower) catchUp(ctx context.Context) error {
 
 // send marks e as seen and writes it if it is wanted.
 func (f *follower) send(e slipway.Event) error {
-	wanted := f.filter.Matches(e) && (len(f.kinds) == 0 || slices.Contains(f.kinds, e.Kind))
+	wanted := f.filter.Matches(e) && f.seen(e) && (len(f.kinds) == 0 || slices.Contains(f.kinds, e.Kind))
 	f.filter.After = e.Seq
 	if !wanted {
 		return nil

@@ -24,7 +24,19 @@ func (a *api) listImageStatuses(ctx context.Context, in *imageStatusesInput) (*l
 }
 
 func (a *api) getAncestry(ctx context.Context, in *ImageInput) (*output[slipway.Ancestry], error) {
-	return found(a.Catalog.Ancestry(ctx, in.Application, in.Ref))
+	all, err := a.Catalog.Ancestry(ctx, in.Application, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	seen := a.sees(ctx)
+	for _, relatives := range [][]slipway.Relative{all.Ancestors, all.Descendants} {
+		for i, r := range relatives {
+			if r.Application != "" && !seen(slipway.Scope{Application: r.Application}) { // that there is one may be known, not what it is
+				relatives[i] = slipway.Relative{From: "another application", Depth: r.Depth}
+			}
+		}
+	}
+	return found(all, nil)
 }
 
 type diffInput struct {
