@@ -573,7 +573,13 @@ func TestUnanswered(t *testing.T) {
 		})
 	}
 	r := newRun(t, newFake())
-	r.f.Env = func(string) string { return "unix:" + filepath.Join(t.TempDir(), "none.sock") }
+	env := r.f.Env
+	r.f.Env = func(name string) string {
+		if name == "SLIPWAY_SERVER" {
+			return "unix:" + filepath.Join(t.TempDir(), "none.sock")
+		}
+		return env(name)
+	}
 	if exit := r.main(t, "rollback", "hello", "prod"); exit != exitUnreachable || strings.Contains(r.errOut.String(), "not known") {
 		t.Errorf("exit status %d, %s", exit, r.errOut)
 	}
