@@ -15,7 +15,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 
 # Packages whose tests contain the Temporal server, which takes minutes to compile for the race detector, the tests that drive
 # the finished programs, which the race detector does not see into, and the one that runs goss, which has a race of its own.
-NO_RACE := ./cmd/... ./engine/... ./ship/... ./probe/... ./test/acceptance/... ./test/e2e/... ./test/ha/... ./test/chaos/...
+NO_RACE := ./bench/... ./cmd/... ./engine/... ./ship/... ./probe/... ./test/acceptance/... ./test/e2e/... ./test/ha/... ./test/chaos/...
 
 # Static programs, and one set of compiled packages for build, vet and test. The race detector alone needs cgo.
 export CGO_ENABLED := 0
