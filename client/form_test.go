@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,14 +38,24 @@ func TestUnansweredRequestsAreMadeAgain(t *testing.T) {
 }
 
 func TestWhatIsNotMadeAgain(t *testing.T) {
+	var mu sync.Mutex // held while a request is answered
 	tries := 0
 	fails := func(w http.ResponseWriter) { panic(http.ErrAbortHandler) }
 	c := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		tries++
 		fails(w)
 	}))
+	from := func(f func(w http.ResponseWriter)) {
+		mu.Lock()
+		defer mu.Unlock()
+		fails = f
+	}
 	count := func(what string, want int, err error) {
 		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
 		if tries != want || err == nil {
 			t.Errorf("%s: %d tries, %v, want %d", what, tries, err, want)
 		}
@@ -63,14 +74,14 @@ func TestWhatIsNotMadeAgain(t *testing.T) {
 	_, err = callOnce[slipway.Deployment](t.Context(), c, http.MethodPost, "/v1/tokens", nil)
 	count("a secret that is shown once", 1, err)
 	for _, status := range []int{400, 403, 404, 409, 412, 422, 500, 503} {
-		fails = func(w http.ResponseWriter) { w.WriteHeader(status) }
+		from(func(w http.ResponseWriter) { w.WriteHeader(status) })
 		_, err = c.Deploy(t.Context(), slipway.DeployRequest{})
 		count(fmt.Sprint("what was answered with ", status), 1, err)
 	}
-	fails = func(http.ResponseWriter) { panic(http.ErrAbortHandler) }
+	from(func(http.ResponseWriter) { panic(http.ErrAbortHandler) })
 	count("a removal", 1, c.Terminate(t.Context(), "i-1", Removal{}))
 	// The first try is still being carried out by a slipwayd that lives: it is waited for.
-	fails = func(w http.ResponseWriter) {
+	from(func(w http.ResponseWriter) {
 		switch tries {
 		case 1:
 			panic(http.ErrAbortHandler)
@@ -80,8 +91,11 @@ func TestWhatIsNotMadeAgain(t *testing.T) {
 		default:
 			fmt.Fprint(w, `{"id":"d-1"}`)
 		}
-	}
-	if d, err := c.Deploy(t.Context(), slipway.DeployRequest{}); err != nil || d.ID != "d-1" || tries != 3 {
+	})
+	d, err := c.Deploy(t.Context(), slipway.DeployRequest{})
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil || d.ID != "d-1" || tries != 3 {
 		t.Errorf("%+v, %v after %d tries", d, err, tries)
 	}
 }

@@ -229,12 +229,15 @@ func (r *rollout) retire(ctx workflow.Context, keep int) {
 // finish stores the final record. It is tried until it works: a deployment that is over never looks as if it went on.
 func (r *rollout) finish(ctx workflow.Context) error {
 	r.d.Deadline = time.Time{}
-	final := r.d
-	if done, err := r.here(ctx, &final, acts.FinishDeployment); done && err == nil {
-		r.d = final
-		return nil
+	var final slipway.Deployment
+	if done, err := r.here(ctx, &final, acts.FinishDeployment); !done || err != nil {
+		final = slipway.Deployment{}
+		if err := workflow.ExecuteActivity(durable.Tries(ctx, briefly, 0), acts.FinishDeployment, r.d).Get(ctx, &final); err != nil {
+			return err
+		}
 	}
-	return workflow.ExecuteActivity(durable.Tries(ctx, briefly, 0), acts.FinishDeployment, r.d).Get(ctx, &r.d)
+	r.d = final
+	return nil
 }
 
 // do executes an activity, which takes the deployment as of now as its first argument. It waits while the deployment is paused; what

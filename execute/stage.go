@@ -132,15 +132,17 @@ func (r *run) do(ctx workflow.Context, s slipway.Step, rec *slipway.StageRecord)
 }
 
 // values returns what the expressions of a stage see: of other stages, those that are over for certain when it begins.
+// They are its own: who evaluates them may do so still when the stage was given up, and the record changes.
 func (r *run) values(s slipway.Step) pipeline.Values {
 	before := r.graph.Before(s.ID)
 	v := pipeline.Values{
-		Application: r.x.Application, Pipeline: r.x.Pipeline, Execution: r.x.ID, Attempt: r.x.Attempt, Parameters: r.x.Parameters, Cause: r.x.Cause,
+		Application: r.x.Application, Pipeline: r.x.Pipeline, Execution: r.x.ID, Attempt: r.x.Attempt, Parameters: maps.Clone(r.x.Parameters), Cause: r.x.Cause,
 		Environment: s.Environment(), Failed: r.failed,
 		Image: slipway.Image{Digest: r.x.Image, Version: r.version, Application: r.x.Application},
 	}
 	for _, other := range r.x.Stages {
 		if before[other.ID] {
+			other.Output = maps.Clone(other.Output)
 			v.Stages = append(v.Stages, other)
 		}
 	}

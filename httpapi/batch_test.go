@@ -32,6 +32,7 @@ func TestBatches(t *testing.T) {
 			})
 		}
 		all.Wait()
+		synctest.Wait() // for what looked, too
 		if looks != 4 {
 			t.Errorf("looked %d times, want 4", looks)
 		}

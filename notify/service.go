@@ -55,8 +55,10 @@ type Service struct {
 	feed feed.Feed[slipway.Delivery]
 	wake chan struct{}
 
-	mu      sync.Mutex // held while a subscription is read to be changed
-	cleaned time.Time
+	mu sync.Mutex // held while a subscription is read to be changed
+
+	cleaning sync.Mutex // guards cleaned
+	cleaned  time.Time
 }
 
 var _ slipway.Subscriptions = (*Service)(nil)
@@ -124,10 +126,20 @@ func (s *Service) Step(ctx context.Context) {
 	}
 	warn("read events for notifications", s.feed.Pump(ctx))
 	warn("send notifications", s.tryDue(ctx))
-	if now := s.Now(); now.Sub(s.cleaned) > time.Hour {
-		s.cleaned = now
+	if now := s.Now(); s.toClean(now) {
 		warn("remove old notifications", s.Store.DropDeliveries(ctx, now.Add(-keep)))
 	}
+}
+
+// toClean reports whether it is time to clean up, and takes it that this is done then.
+func (s *Service) toClean(now time.Time) bool {
+	s.cleaning.Lock()
+	defer s.cleaning.Unlock()
+	if now.Sub(s.cleaned) <= time.Hour {
+		return false
+	}
+	s.cleaned = now
+	return true
 }
 
 // tryDue tries all deliveries that are due.
