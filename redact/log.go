@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
 )
 
 // Handler is a [slog.Handler] that hands on what was logged without what is secret in it.
@@ -73,7 +74,9 @@ func attr(a slog.Attr) slog.Attr {
 			}
 			a.Value = slog.AnyValue(clean)
 		default:
-			if text, err := json.Marshal(v); err == nil {
+			if word := reflect.ValueOf(v); word.Kind() == reflect.String {
+				a.Value = slog.StringValue(hideOr(a.Key, word.String()))
+			} else if text, err := json.Marshal(v); err == nil {
 				a.Value = slog.StringValue(hideOr(a.Key, string(JSON(text))))
 			}
 		}
