@@ -194,7 +194,7 @@ func (r *rollout) settle(ctx workflow.Context) error {
 		return err
 	}
 	r.settling = true
-	err := r.doHere(ctx, fmt.Sprintf("settling on %s", r.d.Target), nil, acts.SettleTarget)
+	err := r.do(ctx, fmt.Sprintf("settling on %s", r.d.Target), briefly, nil, acts.SettleTarget)
 	if err != nil {
 		r.settling = false
 		return err
@@ -211,7 +211,7 @@ func (r *rollout) retire(ctx workflow.Context, keep int) {
 	var plan Retirement
 	err := r.doHere(settled, "retiring other groups", &plan, acts.PlanRetirement, keep)
 	if err == nil && len(plan.Keep) > 0 {
-		err = r.doHere(settled, "keeping "+strings.Join(plan.Keep, ", ")+" disabled", nil, acts.KeepGroups, plan)
+		err = r.do(settled, "keeping "+strings.Join(plan.Keep, ", ")+" disabled", briefly, nil, acts.KeepGroups, plan)
 	}
 	for _, group := range plan.Destroy {
 		if err != nil {
@@ -255,7 +255,8 @@ func (r *rollout) do(ctx workflow.Context, step string, within time.Duration, re
 	}
 }
 
-// doHere is as do for an activity that takes a moment, and that no machine or load balancer is asked to do anything by.
+// doHere is as do for an activity that takes a moment and asks no machine or load balancer to do anything: one that does not end in time is
+// given up, and what it does late must not matter.
 func (r *rollout) doHere(ctx workflow.Context, step string, result any, activity any, args ...any) error {
 	if err := r.gate(ctx); err != nil {
 		return err

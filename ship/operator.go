@@ -246,11 +246,13 @@ func (o *Operator) discard(ctx context.Context, id string) error {
 
 // deploy starts d, and returns it once it has begun.
 func (o *Operator) deploy(ctx context.Context, d slipway.Deployment) (slipway.Deployment, error) {
-	select {
-	case o.beginning <- struct{}{}:
-		defer func() { <-o.beginning }()
-	case <-ctx.Done():
-		return slipway.Deployment{}, ctx.Err()
+	if d.Kind != slipway.KindRollback && !d.Hotfix { // those wait behind nobody
+		select {
+		case o.beginning <- struct{}{}:
+			defer func() { <-o.beginning }()
+		case <-ctx.Done():
+			return slipway.Deployment{}, ctx.Err()
+		}
 	}
 	d.ID, d.State, d.Step, d.Undo, d.Started = o.NewID("d-"), slipway.DeploymentRunning, "accepted", []slipway.Undo{}, time.Now().UTC()
 	_, err := o.start(ctx, deploy.StartOptions(d), deploy.WorkflowName, d, func(id string) (bool, error) {
