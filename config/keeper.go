@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/deploy"
+	"github.com/slipway-sh/slipway/feed"
 )
 
 // Keeper implements [slipway.Configurator].
@@ -268,15 +268,7 @@ func (k *Keeper) tell(ctx context.Context, v slipway.ConfigVersion) {
 	if v.Reason != "" {
 		message += ": " + v.Reason
 	}
-	data, _ := json.Marshal(map[string]any{"number": v.Number, "set": v.Set, "unset": v.Unset, "back": v.Back, "by": v.By, "reason": v.Reason}) // always can be
-	e, err := k.Records.AppendEvent(ctx, slipway.Event{
-		Time: v.Created, Kind: slipway.ConfigChanged, Message: message,
-		Application: v.Cluster.Application, Environment: v.Cluster.Environment, Data: data,
-	})
-	if err == nil {
-		err = k.Bus.Publish(ctx, e)
-	}
-	if err != nil {
-		k.Log.Warn("cannot publish event", "kind", slipway.ConfigChanged, "cluster", v.Cluster, "error", err)
-	}
+	feed.Teller{Store: k.Records, Bus: k.Bus, Log: k.Log}.Tell(ctx, slipway.Event{
+		Time: v.Created, Kind: slipway.ConfigChanged, Message: message, Application: v.Cluster.Application, Environment: v.Cluster.Environment,
+	}, map[string]any{"number": v.Number, "set": v.Set, "unset": v.Unset, "back": v.Back, "by": v.By, "reason": v.Reason})
 }

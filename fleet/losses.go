@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/feed"
 )
 
 // Losses writes an event whenever a server group has lost instances and replaced them.
@@ -70,14 +71,7 @@ func (l Losses) tell(ctx context.Context, g slipway.ServerGroup, n int) {
 	if g.Trouble != "" {
 		message += ": " + g.Trouble
 	}
-	e, err := l.Store.AppendEvent(ctx, slipway.Event{
-		Time: time.Now(), Kind: slipway.InstanceLost, Message: message,
-		Application: g.Cluster.Application, Environment: g.Cluster.Environment,
-	})
-	if err == nil {
-		err = l.Bus.Publish(ctx, e)
-	}
-	if err != nil && ctx.Err() == nil {
-		l.Log.Warn("cannot publish event", "kind", slipway.InstanceLost, "group", g.Name, "error", err)
-	}
+	feed.Teller{Store: l.Store, Bus: l.Bus, Log: l.Log}.Tell(ctx, slipway.Event{
+		Time: time.Now(), Kind: slipway.InstanceLost, Message: message, Application: g.Cluster.Application, Environment: g.Cluster.Environment,
+	}, nil)
 }

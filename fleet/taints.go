@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/feed"
 )
 
 // Taints writes an event whenever a machine turns out not to be any more what was baked.
@@ -67,11 +68,5 @@ func (t Taints) tell(ctx context.Context, i slipway.Instance) {
 			e.Application, e.Environment = group.Cluster.Application, group.Cluster.Environment
 		}
 	}
-	stored, err := t.Store.AppendEvent(ctx, e)
-	if err == nil {
-		err = t.Bus.Publish(ctx, stored)
-	}
-	if err != nil && ctx.Err() == nil {
-		t.Log.Warn("cannot publish event", "kind", e.Kind, "instance", i.ID, "error", err)
-	}
+	feed.Teller{Store: t.Store, Bus: t.Bus, Log: t.Log}.Tell(ctx, e, nil)
 }

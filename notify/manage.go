@@ -183,7 +183,7 @@ func (s *Service) RetryDelivery(ctx context.Context, id string) (slipway.Deliver
 	}
 	d.State, d.Tries, d.Due, d.Finished = slipway.DeliveryPending, 0, s.Now().UTC(), time.Time{}
 	err = s.Store.PutDelivery(ctx, d)
-	s.nudge()
+	s.loop.Nudge()
 	return d, err
 }
 

@@ -271,6 +271,71 @@ func TestADestinationThatIsGoneIsToldNothingMore(t *testing.T) {
 	}
 }
 
+// reporter is a notifier that is a function.
+type reporter func(ctx context.Context, to string, n slipway.Notification) error
+
+func (reporter) Validate(string) error { return nil }
+func (r reporter) Notify(ctx context.Context, to string, n slipway.Notification) error {
+	return r(ctx, to, n)
+}
+
+func TestWhoDoesNotAnswerHoldsUpNobodyElse(t *testing.T) {
+	w := newWorld(t)
+	const events = 5 * atOnce
+	heard, silent := make(chan struct{}, events), make(chan struct{})
+	var mu sync.Mutex
+	fails, asked := true, 0
+	s := w.service()
+	s.Notifiers["pigeon"] = reporter(func(_ context.Context, to string, _ slipway.Notification) error {
+		if to == "bob" {
+			heard <- struct{}{}
+			return nil
+		}
+		mu.Lock()
+		asked++
+		first := fails
+		fails = false
+		mu.Unlock()
+		if !first {
+			<-silent
+		}
+		return errors.New("no answer")
+	})
+	w.add(s, slipway.SubscriptionSpec{Name: "ann", Kind: "pigeon", To: "ann"})
+	s.Step(t.Context())
+	w.event(finished("hello", "prod", "failed"))
+	s.Step(t.Context()) // nothing gets through to ann
+	w.add(s, slipway.SubscriptionSpec{Name: "bob", Kind: "pigeon", To: "bob"})
+	for range events {
+		w.event(finished("hello", "prod", "failed"))
+	}
+	var stepping sync.WaitGroup
+	stepping.Go(func() { s.Step(t.Context()) })
+	for range events {
+		select {
+		case <-heard:
+		case <-time.After(time.Minute):
+			t.Fatal("bob is not told of everything while ann does not answer")
+		}
+	}
+	if mu.Lock(); asked > 2 {
+		t.Errorf("ann was asked %d times, want once, and once more to see whether she is back", asked)
+	}
+	mu.Unlock()
+	close(silent)
+	stepping.Wait()
+	pending, err := s.ListDeliveries(t.Context(), slipway.DeliveryFilter{State: slipway.DeliveryPending}, 100)
+	w.must(err)
+	if len(pending) != events+1 {
+		t.Errorf("%d deliveries are pending, want all of ann's: %d", len(pending), events+1)
+	}
+	for _, d := range pending {
+		if d.Tries > 1 {
+			t.Errorf("%s has %d tries: to be put off is none", d.ID, d.Tries)
+		}
+	}
+}
+
 func TestNothingGetsThroughForDays(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()

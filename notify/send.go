@@ -49,6 +49,12 @@ func (s *Service) try(ctx context.Context, d slipway.Delivery) {
 		s.put(ctx, d)
 		return
 	}
+	if !s.enter(sub) {
+		d.Due = s.Now().UTC().Add(s.pause(2)) // it does not count as a try
+		s.put(ctx, d)
+		return
+	}
+	defer s.leave(sub)
 	err = s.send(ctx, sub, d)
 	if err != nil && ctx.Err() != nil {
 		return // slipwayd is about to stop: the next one goes on
@@ -87,6 +93,26 @@ func (s *Service) try(ctx context.Context, d slipway.Delivery) {
 		s.disable(ctx, sub.ID, "the destination does not want any more: "+d.Error)
 	case !sub.Failing.IsZero() && s.Now().Sub(sub.Failing) >= longFailure:
 		s.disable(ctx, sub.ID, "nothing has got through since "+sub.Failing.UTC().Format(time.RFC3339)+": "+d.Error)
+	}
+}
+
+// enter begins a try of a subscription's. It returns false if one is being tried already and nothing gets through to it: one is enough to see
+// whether it is back, and a destination that does not even answer must not take the places of others.
+func (s *Service) enter(sub slipway.Subscription) bool {
+	s.trying.Lock()
+	defer s.trying.Unlock()
+	if !sub.Failing.IsZero() && s.tried[sub.ID] > 0 {
+		return false
+	}
+	s.tried[sub.ID]++
+	return true
+}
+
+func (s *Service) leave(sub slipway.Subscription) {
+	s.trying.Lock()
+	defer s.trying.Unlock()
+	if s.tried[sub.ID]--; s.tried[sub.ID] == 0 {
+		delete(s.tried, sub.ID)
 	}
 }
 

@@ -5,22 +5,17 @@ package notify
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/feed"
 )
 
 const (
-	// look is how often it is looked whether something is due, if nothing tells.
-	look = 5 * time.Second
 	// claimed is how long whoever tries a delivery has for it, before another may; tryTime is how long a try takes at most.
 	claimed, tryTime = time.Minute, 20 * time.Second
 	// atOnce is how many deliveries are tried side by side.
@@ -52,13 +47,15 @@ type Config struct {
 // Service implements [slipway.Subscriptions].
 type Service struct {
 	Config
-	feed feed.Feed[slipway.Delivery]
-	wake chan struct{}
+	feed     feed.Feed[slipway.Delivery]
+	loop     feed.Loop
+	queue    feed.Queue[slipway.Delivery]
+	cleaning feed.Every
 
 	mu sync.Mutex // held while a subscription is read to be changed
 
-	cleaning sync.Mutex // guards cleaned
-	cleaned  time.Time
+	trying sync.Mutex     // guards tried
+	tried  map[string]int // by subscription: how many of its deliveries are being tried
 }
 
 var _ slipway.Subscriptions = (*Service)(nil)
@@ -74,91 +71,48 @@ func New(c Config) *Service {
 	if c.Jitter == nil {
 		c.Jitter = jitter
 	}
-	s := &Service{Config: c, wake: make(chan struct{}, 1)}
+	s := &Service{Config: c, cleaning: feed.Every{Pause: time.Hour}, tried: map[string]int{}}
 	s.feed = feed.Feed[slipway.Delivery]{Name: "notifications", Events: c.Store, Start: c.Store.StartCursor, Make: s.deliveries, Add: c.Store.AddDeliveries}
+	s.queue = feed.Queue[slipway.Delivery]{AtOnce: atOnce, Claim: s.claim, Try: s.try, Tried: s.loop.Nudge}
+	s.loop = feed.Loop{Name: "notifications", Bus: c.Bus, Log: c.Log, Now: c.Now, Wakes: wakes, Step: func(ctx context.Context) (next time.Time) {
+		s.step(ctx, s.queue.Start)
+		return next
+	}}
 	return s
 }
 
 // Run sends notifications until ctx is done, and returns nil.
 func (s *Service) Run(ctx context.Context) error {
-	live, err := s.Bus.Subscribe(ctx)
-	if err != nil {
-		s.Log.Warn("cannot listen to events; notifications look every few seconds", "error", err)
-	}
-	for ctx.Err() == nil {
-		s.Step(ctx)
-		timer := time.NewTimer(look)
-		s.wait(ctx, live, timer.C)
-		timer.Stop()
-	}
+	s.loop.Run(ctx)
+	s.queue.Wait()
 	return nil
 }
 
-// wait returns when something may have to be done.
-func (s *Service) wait(ctx context.Context, live <-chan slipway.Event, timer <-chan time.Time) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer:
-			return
-		case <-s.wake:
-			return
-		case e, ok := <-live:
-			switch {
-			case !ok:
-				live = nil
-			case e.Kind == slipway.BakeOutput, e.Kind == slipway.BakeLayer, e.Kind == slipway.BakeLayerStarted:
-				// There are many, and they can wait for the next.
-			default:
-				return
-			}
-		}
-	}
+// wakes reports whether somebody may have to be told of an event. Of some there are many, and they can wait for the next.
+func wakes(e slipway.Event) bool {
+	return e.Kind != slipway.BakeOutput && e.Kind != slipway.BakeLayer && e.Kind != slipway.BakeLayerStarted && e.Kind != slipway.StageOutput
 }
 
-// Step does all that is to be done now. Failures are logged.
-func (s *Service) Step(ctx context.Context) {
+// Step does all that is to be done now, and returns when it is done. Failures are logged.
+func (s *Service) Step(ctx context.Context) { s.step(ctx, s.queue.Drain) }
+
+func (s *Service) step(ctx context.Context, send func(ctx context.Context) error) {
 	warn := func(doing string, err error) {
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("cannot "+doing, "error", err)
 		}
 	}
 	warn("read events for notifications", s.feed.Pump(ctx))
-	warn("send notifications", s.tryDue(ctx))
-	if now := s.Now(); s.toClean(now) {
+	warn("send notifications", send(ctx))
+	if now := s.Now(); s.cleaning.Due(now) {
 		warn("remove old notifications", s.Store.DropDeliveries(ctx, now.Add(-keep)))
 	}
 }
 
-// toClean reports whether it is time to clean up, and takes it that this is done then.
-func (s *Service) toClean(now time.Time) bool {
-	s.cleaning.Lock()
-	defer s.cleaning.Unlock()
-	if now.Sub(s.cleaned) <= time.Hour {
-		return false
-	}
-	s.cleaned = now
-	return true
-}
-
-// tryDue tries all deliveries that are due.
-func (s *Service) tryDue(ctx context.Context) error {
-	for {
-		now := s.Now()
-		due, err := s.Store.ClaimDeliveries(ctx, now, now.Add(claimed), atOnce)
-		if err != nil || len(due) == 0 {
-			return err
-		}
-		var trying errgroup.Group
-		for _, d := range due {
-			trying.Go(func() error {
-				s.try(ctx, d)
-				return nil
-			})
-		}
-		_ = trying.Wait() // none fails
-	}
+// claim returns deliveries that are due, which nobody else has.
+func (s *Service) claim(ctx context.Context, limit int) ([]slipway.Delivery, error) {
+	now := s.Now()
+	return s.Store.ClaimDeliveries(ctx, now, now.Add(claimed), limit)
 }
 
 // deliveries returns what follows from events.
@@ -181,23 +135,8 @@ func (s *Service) deliveries(ctx context.Context, events []slipway.Event) ([]sli
 	return all, nil
 }
 
-// nudge has [Service.Run] look at once.
-func (s *Service) nudge() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// tell stores an event and sends it to whoever listens. What it tells of does not fail because nobody could be told.
+// tell stores an event and sends it to whoever listens.
 func (s *Service) tell(ctx context.Context, e slipway.Event, about any, format string, args ...any) {
 	e.Time, e.Message = s.Now().UTC(), fmt.Sprintf(format, args...)
-	e.Data, _ = json.Marshal(about) // the domain's types always can be
-	e, err := s.Store.AppendEvent(ctx, e)
-	if err == nil {
-		err = s.Bus.Publish(ctx, e)
-	}
-	if err != nil {
-		s.Log.Warn("cannot publish event", "kind", e.Kind, "error", err)
-	}
+	feed.Teller{Store: s.Store, Bus: s.Bus, Log: s.Log}.Tell(ctx, e, about)
 }

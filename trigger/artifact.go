@@ -58,7 +58,7 @@ func (s *Service) PushArtifact(ctx context.Context, a slipway.Artifact, content 
 			}
 		}
 	}
-	s.nudge()
+	s.loop.Nudge()
 	return pushed, nil
 }
 

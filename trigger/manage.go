@@ -53,7 +53,7 @@ func (s *Service) withSecret(ctx context.Context, t slipway.Trigger, secret stri
 		return slipway.NewTrigger{}, err
 	}
 	made.Trigger = t
-	s.nudge()
+	s.loop.Nudge()
 	return made, nil
 }
 
@@ -114,7 +114,7 @@ func (s *Service) EnableTrigger(ctx context.Context, id string, enabled bool) (s
 		t.Resumed = s.Now().UTC()
 	}
 	err = s.Store.PutTrigger(ctx, t)
-	s.nudge()
+	s.loop.Nudge()
 	return t, err
 }
 

@@ -40,7 +40,7 @@ func (s *Service) Receive(ctx context.Context, id string, header map[string][]st
 	defer cancel()
 	f = s.try(ctx, f)
 	if f.State == slipway.FiringPending {
-		s.nudge()
+		s.loop.Nudge()
 	}
 	return f, nil
 }

@@ -6,22 +6,17 @@ package trigger
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/slipway-sh/slipway"
 	"github.com/slipway-sh/slipway/feed"
 )
 
 const (
-	// look is how often it is looked whether something is due, if nothing tells.
-	look = 5 * time.Second
 	// claimed is how long whoever tries a firing has for it, before another may.
 	claimed = time.Minute
 	// atOnce is how many firings are tried side by side.
@@ -65,13 +60,14 @@ type Config struct {
 // Service implements [slipway.Triggers].
 type Service struct {
 	Config
-	feed feed.Feed[slipway.Firing]
-	wake chan struct{}
+	feed     feed.Feed[slipway.Firing]
+	loop     feed.Loop
+	queue    feed.Queue[slipway.Firing]
+	cleaning feed.Every
 
 	mu       sync.Mutex
 	rejected map[string]time.Time // by trigger: when it was told last that a webhook was refused
 	ticks    map[string]int64     // by trigger: where its cursor is, as far as is known here
-	cleaned  time.Time
 }
 
 var _ slipway.Triggers = (*Service)(nil)
@@ -84,49 +80,30 @@ func New(c Config) *Service {
 	if c.NewID == nil {
 		c.NewID = func(prefix string) string { return prefix + strings.ToLower(rand.Text()[:16]) }
 	}
-	s := &Service{Config: c, wake: make(chan struct{}, 1), rejected: map[string]time.Time{}, ticks: map[string]int64{}}
+	s := &Service{Config: c, cleaning: feed.Every{Pause: time.Hour}, rejected: map[string]time.Time{}, ticks: map[string]int64{}}
 	s.feed = feed.Feed[slipway.Firing]{Name: "triggers", Events: c.Store, Start: c.Store.StartCursor, Make: s.fired, Add: c.Store.AddFirings}
+	s.queue = feed.Queue[slipway.Firing]{AtOnce: atOnce, Claim: s.claim, Try: func(ctx context.Context, f slipway.Firing) { s.try(ctx, f) }, Tried: s.loop.Nudge}
+	s.loop = feed.Loop{Name: "triggers", Bus: c.Bus, Log: c.Log, Now: c.Now, Wakes: wakes, Step: func(ctx context.Context) time.Time {
+		return s.step(ctx, s.queue.Start)
+	}}
 	return s
 }
 
 // Run lets triggers fire until ctx is done, and returns nil.
 func (s *Service) Run(ctx context.Context) error {
-	live, err := s.Bus.Subscribe(ctx)
-	if err != nil {
-		s.Log.Warn("cannot listen to events; triggers look every few seconds", "error", err)
-	}
-	for ctx.Err() == nil {
-		next := s.Step(ctx)
-		timer := time.NewTimer(max(min(look, next.Sub(s.Now())), 10*time.Millisecond))
-		s.wait(ctx, live, timer.C)
-		timer.Stop()
-	}
+	s.loop.Run(ctx)
+	s.queue.Wait()
 	return nil
 }
 
-// wait returns when something may have to be done.
-func (s *Service) wait(ctx context.Context, live <-chan slipway.Event, timer <-chan time.Time) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer:
-			return
-		case <-s.wake:
-			return
-		case e, ok := <-live:
-			switch {
-			case !ok:
-				live = nil
-			case e.Kind == slipway.ChannelMoved, e.Kind == slipway.ArtifactPushed, e.Kind == slipway.ExecutionFinished, e.Kind == slipway.BakeFinished:
-				return
-			}
-		}
-	}
-}
+// wakes reports whether a trigger may fire, or a firing go on, because of an event.
+func wakes(e slipway.Event) bool { return kindOf(e) != "" || e.Kind == slipway.BakeFinished }
 
-// Step does all that is to be done now, and returns when something is to be done next that is known already. Failures are logged.
-func (s *Service) Step(ctx context.Context) (next time.Time) {
+// Step does all that is to be done now, and returns when it is done: when something is to be done next that is known already. Failures are
+// logged.
+func (s *Service) Step(ctx context.Context) (next time.Time) { return s.step(ctx, s.queue.Drain) }
+
+func (s *Service) step(ctx context.Context, fire func(ctx context.Context) error) (next time.Time) {
 	warn := func(doing string, err error) {
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("cannot "+doing, "error", err)
@@ -135,50 +112,21 @@ func (s *Service) Step(ctx context.Context) (next time.Time) {
 	warn("read events for triggers", s.feed.Pump(ctx))
 	next, err := s.tick(ctx)
 	warn("look after schedules", err)
-	warn("let triggers fire", s.tryDue(ctx))
-	if now := s.Now(); now.Sub(s.cleaned) > time.Hour {
-		s.cleaned = now
+	warn("let triggers fire", fire(ctx))
+	if now := s.Now(); s.cleaning.Due(now) {
 		warn("remove old firings", s.Store.DropFirings(ctx, now.Add(-keepFirings), now.Add(-keepKeys)))
 	}
 	return next
 }
 
-// tryDue tries all firings that are due.
-func (s *Service) tryDue(ctx context.Context) error {
-	for {
-		now := s.Now()
-		firings, err := s.Store.ClaimFirings(ctx, now, now.Add(claimed), atOnce)
-		if err != nil || len(firings) == 0 {
-			return err
-		}
-		var trying errgroup.Group
-		for _, f := range firings {
-			trying.Go(func() error {
-				s.try(ctx, f)
-				return nil
-			})
-		}
-		_ = trying.Wait() // none fails
-	}
+// claim returns firings that are due, which nobody else has.
+func (s *Service) claim(ctx context.Context, limit int) ([]slipway.Firing, error) {
+	now := s.Now()
+	return s.Store.ClaimFirings(ctx, now, now.Add(claimed), limit)
 }
 
-// nudge has [Service.Run] look at once.
-func (s *Service) nudge() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// tell stores an event and sends it to whoever listens. What it tells of does not fail because nobody could be told.
+// tell stores an event and sends it to whoever listens.
 func (s *Service) tell(ctx context.Context, e slipway.Event, about any, format string, args ...any) {
 	e.Time, e.Message = s.Now().UTC(), fmt.Sprintf(format, args...)
-	e.Data, _ = json.Marshal(about) // the domain's types always can be
-	e, err := s.Store.AppendEvent(ctx, e)
-	if err == nil {
-		err = s.Bus.Publish(ctx, e)
-	}
-	if err != nil {
-		s.Log.Warn("cannot publish event", "kind", e.Kind, "error", err)
-	}
+	feed.Teller{Store: s.Store, Bus: s.Bus, Log: s.Log}.Tell(ctx, e, about)
 }
