@@ -38,7 +38,11 @@ func (f *fleet) ServerGroups(context.Context) ([]slipway.ServerGroup, error) {
 
 // Instances implements [slipway.Provider].
 func (f *fleet) Instances(context.Context) ([]slipway.Instance, error) {
-	var all []slipway.Instance
+	var n int
+	for _, g := range f.groups {
+		n += len(g.Instances)
+	}
+	all := make([]slipway.Instance, 0, n)
 	for _, g := range f.groups {
 		all = append(all, g.Instances...)
 	}

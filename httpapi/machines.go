@@ -57,14 +57,34 @@ func (a *api) listInstances(ctx context.Context, in *instancesInput) (*listOutpu
 	if err != nil {
 		return nil, err
 	}
+	versions := versions{of: a.imageOf, known: map[slipway.Digest]slipway.Image{}}
+	for n := range all {
+		if all[n].Group == "" || in.Image != "" { // its image says whose it is; and what is asked for may be a version
+			if err := versions.tell(ctx, &all[n]); err != nil {
+				return nil, err
+			}
+		}
+	}
 	some := slices.DeleteFunc(all, func(m slipway.Machine) bool { return !in.wants(m) })
 	// Those of a group stay together, as providers list them.
 	key := func(m slipway.Machine) string { return m.Group + "\x00" + m.ID }
-	slices.SortFunc(some, func(x, y slipway.Machine) int { return cmp.Or(cmp.Compare(x.Group, y.Group), cmp.Compare(x.ID, y.ID)) })
-	return cut(&in.PageInput, some, nil, key)
+	if inOrder := func(x, y slipway.Machine) int { return cmp.Or(cmp.Compare(x.Group, y.Group), cmp.Compare(x.ID, y.ID)) }; !slices.IsSortedFunc(some, inOrder) {
+		slices.SortFunc(some, inOrder)
+	}
+	page, err := cut(&in.PageInput, some, nil, key)
+	if err != nil {
+		return nil, err
+	}
+	a.addTraffic(ctx, page.Body.Items)
+	for n := range page.Body.Items {
+		if err := versions.tell(ctx, &page.Body.Items[n]); err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
 }
 
-// machines returns every instance with what has to do with it: each group, image and load balancer is looked at once.
+// machines returns every instance with its cluster.
 func (a *api) machines(ctx context.Context) ([]slipway.Machine, error) {
 	instances, err := a.Provider.Instances(ctx)
 	if err != nil {
@@ -74,40 +94,57 @@ func (a *api) machines(ctx context.Context) ([]slipway.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	clusters := map[string]slipway.Cluster{}
+	clusters := make(map[string]slipway.Cluster, len(groups))
 	for _, g := range groups {
 		clusters[g.Name] = g.Cluster
 	}
-	traffic := map[string]*slipway.MachineTraffic{}
-	pools := map[slipway.Cluster]bool{}
-	for _, c := range clusters {
-		pools[c] = true
-	}
-	for c := range pools {
-		pool, err := a.Pools.Pool(ctx, c.String())
-		if err != nil {
-			continue // it has none, or none that answers: then nobody knows
-		}
-		for _, t := range pool.Targets {
-			traffic[t.Instance] = &slipway.MachineTraffic{Mode: t.Mode, Weight: t.Weight, Up: t.Up, Open: t.Open, Requests: t.Requests}
-		}
-	}
-	versions := map[slipway.Digest]slipway.Image{}
 	machines := make([]slipway.Machine, len(instances))
 	for n, i := range instances {
-		image, known := versions[i.Image]
-		if !known {
-			if image, err = a.imageOf(ctx, i.Image); err != nil {
-				return nil, err
-			}
-			versions[i.Image] = image
-		}
-		machines[n] = slipway.Machine{Instance: i, Cluster: clusters[i.Group], Version: image.Version, Traffic: traffic[i.ID]}
-		if i.Group == "" {
-			machines[n].Cluster.Application = image.Application
-		}
+		machines[n] = slipway.Machine{Instance: i, Cluster: clusters[i.Group]}
 	}
 	return machines, nil
+}
+
+// addTraffic adds what the machines get, as their load balancers have it: each is looked at once.
+func (a *api) addTraffic(ctx context.Context, machines []slipway.Machine) {
+	pools := map[slipway.Cluster]map[string]*slipway.MachineTraffic{}
+	for n, m := range machines {
+		traffic, known := pools[m.Cluster]
+		if !known && m.Group != "" {
+			traffic = map[string]*slipway.MachineTraffic{}
+			pool, err := a.Pools.Pool(ctx, m.Cluster.String())
+			if err == nil { // else it has none, or none that answers: then nobody knows
+				for _, t := range pool.Targets {
+					traffic[t.Instance] = &slipway.MachineTraffic{Mode: t.Mode, Weight: t.Weight, Up: t.Up, Open: t.Open, Requests: t.Requests}
+				}
+			}
+			pools[m.Cluster] = traffic
+		}
+		machines[n].Traffic = traffic[m.ID]
+	}
+}
+
+// versions tells of which version machines are: each image is looked up once.
+type versions struct {
+	of    func(context.Context, slipway.Digest) (slipway.Image, error)
+	known map[slipway.Digest]slipway.Image
+}
+
+// tell fills in a machine's version, and its application if it is of no server group.
+func (v versions) tell(ctx context.Context, m *slipway.Machine) error {
+	image, known := v.known[m.Image]
+	if !known {
+		var err error
+		if image, err = v.of(ctx, m.Image); err != nil {
+			return err
+		}
+		v.known[m.Image] = image
+	}
+	m.Version = image.Version
+	if m.Group == "" {
+		m.Cluster.Application = image.Application
+	}
+	return nil
 }
 
 // imageOf returns the record of an image; one without anything in it if there is none, as while it is tested.

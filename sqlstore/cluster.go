@@ -20,7 +20,8 @@ const clustersAtOnce = 100
 // ClusterNames implements [slipway.ClusterRecords].
 func (s *Store) ClusterNames(ctx context.Context) ([]slipway.Cluster, error) {
 	var rows []struct{ Application, Environment string }
-	err := s.read.NewRaw(`SELECT application, environment FROM deployments UNION SELECT application, environment FROM routes ORDER BY application, environment`).Scan(ctx, &rows)
+	err := s.read.NewRaw(`SELECT application, environment FROM clusters UNION SELECT application, environment FROM routes
+		UNION SELECT application, environment FROM deployments WHERE target = '' ORDER BY application, environment`).Scan(ctx, &rows) // those that never began
 	if err != nil {
 		return nil, s.explain("read the clusters", err)
 	}
@@ -93,17 +94,14 @@ func (s *Store) LatestDeployments(ctx context.Context, clusters []slipway.Cluste
 
 // lastOver reads the last deployment that is over of each of the clusters: one look into an index for each, in one query.
 func (s *Store) lastOver(ctx context.Context, clusters []slipway.Cluster) ([]slipway.Deployment, error) {
-	var query []byte
-	var args []any
+	wanted := make([][]string, len(clusters))
 	for i, c := range clusters {
-		if i > 0 {
-			query = append(query, " UNION ALL "...)
-		}
-		query = append(query, `SELECT doc FROM (SELECT doc FROM deployments WHERE application = ? AND environment = ? AND state NOT IN (?) ORDER BY started DESC, id DESC LIMIT 1) AS last`...)
-		args = append(args, c.Application, c.Environment, bun.In(openStates))
+		wanted[i] = []string{c.Application, c.Environment}
 	}
 	var docs []string
-	if err := s.read.NewRaw(string(query), args...).Scan(ctx, &docs); err != nil {
+	err := s.read.NewRaw(`SELECT doc FROM (SELECT (?) AS doc FROM (VALUES ?) AS wanted) AS last WHERE doc IS NOT NULL`,
+		s.lastDeployment("doc", "wanted.column1", "wanted.column2"), bun.In(wanted)).Scan(ctx, &docs)
+	if err != nil {
 		return nil, err
 	}
 	all := make([]slipway.Deployment, len(docs))
@@ -113,4 +111,12 @@ func (s *Store) lastOver(ctx context.Context, clusters []slipway.Cluster) ([]sli
 		}
 	}
 	return all, nil
+}
+
+// lastDeployment selects a column of the last deployment that is over, of the cluster that two columns around it name.
+func (s *Store) lastDeployment(column, application, environment string) *bun.SelectQuery {
+	return s.read.NewSelect().Table("deployments").Column(column).
+		Where("deployments.application = ? AND deployments.environment = ?", bun.Safe(application), bun.Safe(environment)).
+		Where("deployments.state NOT IN (?)", bun.In(openStates)).
+		OrderExpr("deployments.started DESC, deployments.id DESC").Limit(1)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/uptrace/bun"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -44,23 +45,26 @@ func (s *Store) EnvironmentRecords(ctx context.Context, cluster slipway.Cluster,
 	of := func(q *bun.SelectQuery) *bun.SelectQuery {
 		return is(is(q, "environment", cluster.Environment), "application", cluster.Application)
 	}
-	for _, read := range []func() error{
-		func() error { return s.policies(ctx, of, cluster.Application, r) },
-		func() error { return s.routesOf(ctx, of, r) },
-		func() error { return s.lastOf(ctx, cluster, r) },
-		func() (err error) {
-			r.Open, err = list[deploymentRow, slipway.Deployment](ctx, s, s.read, "the deployments", func(q *bun.SelectQuery) *bun.SelectQuery {
-				return oneOf(of(q), "state", openStates).Order("started", "id")
-			})
-			return err
-		},
-		func() error { return s.placed(ctx, groups, r) },
-		func() error { return s.running(ctx, images, r) },
-	} {
-		if err := read(); err != nil {
-			return slipway.EnvironmentRecords{}, s.explain("read the environment", err)
-		}
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.Go(func() error { return s.policies(ctx, of, cluster.Application, r) })
+	reads.Go(func() error { return s.routesOf(ctx, of, r) })
+	reads.Go(func() error { return s.lastOf(ctx, cluster, r) })
+	reads.Go(func() error { return s.placed(ctx, groups, r) })
+	reads.Go(func() error { return s.running(ctx, images, r) })
+	var open []slipway.Deployment
+	reads.Go(func() (err error) {
+		open, err = list[deploymentRow, slipway.Deployment](ctx, s, s.read, "the deployments", func(q *bun.SelectQuery) *bun.SelectQuery {
+			return oneOf(of(q), "state", openStates)
+		})
+		return err
+	})
+	if err := reads.Wait(); err != nil {
+		return slipway.EnvironmentRecords{}, s.explain("read the environment", err)
 	}
+	r.Open = open
+	slices.SortFunc(r.Open, func(a, b slipway.Deployment) int {
+		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))
+	})
 	return r, nil
 }
 
@@ -152,10 +156,7 @@ func (s *Store) routesOf(ctx context.Context, of narrowing, r slipway.Environmen
 
 // lastOf reads the last deployment that is over of each cluster: one look into an index for each.
 func (s *Store) lastOf(ctx context.Context, cluster slipway.Cluster, r slipway.EnvironmentRecords) error {
-	last := s.read.NewSelect().Table("deployments").Column("brief").
-		Where("deployments.application = clusters.application AND deployments.environment = clusters.environment").
-		Where("deployments.state NOT IN (?)", bun.In(openStates)).
-		OrderExpr("deployments.started DESC, deployments.id DESC").Limit(1)
+	last := s.lastDeployment("brief", "clusters.application", "clusters.environment")
 	var rows []struct{ Application, Brief string }
 	q := s.read.NewSelect().Table("clusters").Column("application").ColumnExpr("coalesce((?), '') AS brief", last)
 	if err := is(is(q, "environment", cluster.Environment), "application", cluster.Application).Scan(ctx, &rows); err != nil {
@@ -174,21 +175,25 @@ func (s *Store) lastOf(ctx context.Context, cluster slipway.Cluster, r slipway.E
 	return nil
 }
 
-// placed reads the last deployment that led to each of the groups and succeeded.
+// placed reads the last deployment that led to each of the groups and succeeded. A group has few that led to it, so that it is quicker to leave
+// the others out here than to have the database weigh which index is the better one.
 func (s *Store) placed(ctx context.Context, groups []string, r slipway.EnvironmentRecords) error {
 	for some := range slices.Chunk(groups, atOnce) {
-		var rows []struct{ Target, Brief string }
-		err := s.read.NewSelect().Table("deployments").Column("target", "brief").
-			Where("target IN (?) AND state = ?", bun.In(some), slipway.DeploymentSucceeded).Order("started", "id").Scan(ctx, &rows)
-		if err != nil {
+		var rows []struct{ Target, State, Brief string }
+		if err := s.read.NewSelect().Table("deployments").Column("target", "state", "brief").Where("target IN (?)", bun.In(some)).Scan(ctx, &rows); err != nil {
 			return err
 		}
 		for _, row := range rows {
+			if row.State != string(slipway.DeploymentSucceeded) {
+				continue
+			}
 			p, err := s.memos.placements.decode(row.Brief)
 			if err != nil {
 				return err
 			}
-			r.Placed[row.Target] = p
+			if other, ok := r.Placed[row.Target]; !ok || cmp.Or(p.Started.Compare(other.Started), cmp.Compare(p.Deployment, other.Deployment)) > 0 {
+				r.Placed[row.Target] = p
+			}
 		}
 	}
 	return nil
