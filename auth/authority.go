@@ -21,8 +21,11 @@ type Config struct {
 	Longest  time.Duration // how long one lasts at most; default 24 hours
 	// AdminGroup is the group of users who are administrators everywhere.
 	AdminGroup string
-	Now        func() time.Time // default time.Now
-	Log        *slog.Logger
+	// Provider is where users log in, and Exchanger has it log in those who come with a browser; nil: none do.
+	Provider  slipway.LoginProvider
+	Exchanger Exchanger
+	Now       func() time.Time // default time.Now
+	Log       *slog.Logger
 }
 
 // Verifier verifies tokens that somebody else has signed: an OpenID Connect provider. Methods are safe for concurrent use.
@@ -46,6 +49,7 @@ type Authority struct {
 	store    slipway.AccessStore
 	throttle *throttle
 	good     *recent // what was shown and found good lately
+	attempts *attempts
 	log      *slog.Logger
 }
 
@@ -69,7 +73,7 @@ func New(c Config) *Authority {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Authority{config: c, store: c.Store, throttle: newThrottle(c.Now), good: newRecent(), log: c.Log}
+	return &Authority{config: c, store: c.Store, throttle: newThrottle(c.Now), good: newRecent(), attempts: newAttempts(), log: c.Log}
 }
 
 func (a *Authority) now() time.Time { return a.config.Now() }

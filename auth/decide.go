@@ -58,7 +58,7 @@ func (a *Authority) Admit(ctx context.Context, ask Ask) error {
 }
 
 func nobody() error {
-	return slipway.Errorf(slipway.Unauthenticated, "cannot tell who asks: give a token in SLIPWAY_TOKEN, or be root on slipwayd's host and use its socket")
+	return slipway.Errorf(slipway.Unauthenticated, "cannot tell who asks: give a token in SLIPWAY_TOKEN, log in with `slipway login`, or be root on slipwayd's host and use its socket")
 }
 
 func refuse(who Identity, ask Ask) error {

@@ -62,7 +62,7 @@ In the directory of your slipway.yaml:
 	add("tell", newDeploymentCommands(f, nil)...)
 	add("tell", newRetry(f, nil), newAbort(f, nil))
 	add("forbid", newFreeze(f, nil), newUnfreeze(f, nil), newPin(f, nil), newUnpin(f, nil), newVeto(f, nil), newUnveto(f, nil), newRestrictions(f, nil))
-	add("access", newWhoami(f, nil), newAccess(f), newToken(f))
+	add("access", newLogin(f, nil), newLogout(f, nil), newWhoami(f, nil), newAccess(f), newToken(f))
 	add("look", newStatus(f, nil), newState(f, nil), newEnvironments(f), newAccounts(f), newLoadBalancers(f), newBakes(f, nil), newImages(f, nil), newImage(f), newCache(f), newInstances(f, nil), newLogs(f, nil),
 		newDeployments(f, nil), newDeployment(f), newReleases(f, nil), newExecutions(f, nil), newExecution(f), newPromotions(f, nil), newPromotion(f), newApprovals(f, nil), newApproval(f), newAnalyse(f, nil), newEvents(f, nil), newAudit(f, nil))
 	root.AddCommand(newVersion(f), newExitCodes())

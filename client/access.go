@@ -13,6 +13,17 @@ func (c *Client) Whoami(ctx context.Context) (slipway.Whoami, error) {
 	return call[slipway.Whoami](ctx, c, http.MethodGet, "/v1/whoami", nil)
 }
 
+// LoginProvider returns where users log in. NotFound if nowhere. It shows nothing of who asks.
+func (c *Client) LoginProvider(ctx context.Context) (slipway.LoginProvider, error) {
+	return call[slipway.LoginProvider](ctx, c, http.MethodGet, "/v1/login/provider", nil)
+}
+
+// Logout ends the session that the client shows, if it shows one as a browser does.
+func (c *Client) Logout(ctx context.Context) error {
+	_, err := callOnce[struct{}](ctx, c, http.MethodPost, "/v1/logout", nil)
+	return err
+}
+
 // Bindings returns who was given which role, as far as the client administers it.
 func (c *Client) Bindings(ctx context.Context) ([]slipway.Binding, error) {
 	return list[slipway.Binding](ctx, c, "/v1/access/bindings", nil)

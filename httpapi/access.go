@@ -73,6 +73,7 @@ type request struct {
 	path  func(name string) string
 	query func(name string) string
 	body  any // nil if there is none
+	raw   *http.Request
 }
 
 // about says what a request is about, as asks of which each must be allowed. Their verb and role are the route's where they are left out. An
@@ -99,6 +100,7 @@ func (a *api) enter(r *route) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		r, w := humago.Unwrap(c) // what comes next may make a context of the request anew
+		p.request.raw = r
 		next(humago.NewContext(c.Operation(), r.WithContext(context.WithValue(r.Context(), requestKey{}, p)), w))
 	}
 }
@@ -165,8 +167,11 @@ func (a *api) permit(ctx context.Context, in any) error {
 
 // deny answers who was not let in.
 func (a *api) deny(c huma.Context, r *route, err error) {
-	_, w := humago.Unwrap(c)
+	req, w := humago.Unwrap(c)
 	challenge(w.Header(), err)
+	if _, shown := req.Cookie(a.cookieName(req, sessionCookie)); shown == nil && slipway.CodeOf(err) == slipway.Unauthenticated {
+		w.Header().Add("Set-Cookie", a.cookie(req, sessionCookie, "", 0)) // it is good for nothing any more
+	}
 	p := a.fail(r.id, err)
 	if many := (*auth.TooMany)(nil); errors.As(err, &many) {
 		p.Status, p.Title = http.StatusTooManyRequests, http.StatusText(http.StatusTooManyRequests)

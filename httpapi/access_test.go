@@ -52,6 +52,7 @@ func id(id string) map[string]string { return map[string]string{"id": id} }
 
 // samples has a sample of every route. One that is missing is a route of which nobody has thought who may use it.
 var samples = map[string]sample{
+	"login": {}, "loginCallback": {}, "loginProvider": {}, "logout": {},
 	"health": {}, "whoami": {}, "checkAccess": {body: `{"verb":"deploy"}`},
 
 	"missingBlobs": {reach: ofAnything, body: `{"digests":[]}`},

@@ -46,6 +46,7 @@ type Config struct {
 	Audit      slipway.AuditLog    // nil: the Store, if it can; without one nothing can be changed
 	Limits     Limits
 	Checkpoint audit.Signer // signs checkpoints of the audit log
+	PublicURL  string       // where browsers find this slipwayd; "": wherever they have found it
 
 	Triggers      slipway.Triggers
 	Subscriptions slipway.Subscriptions
@@ -88,7 +89,7 @@ func newAPI(cfg Config) *api {
 func (a *api) handler() http.Handler {
 	a.mux, a.views = http.NewServeMux(), viewable(a.routes())
 	a.mount(humago.New(a.mux, a.description()))
-	return newLimiter(a.Limits).limited(a.authenticate(a.audited(a.mux, guard(legible(unknown(a.mux))))))
+	return newLimiter(a.Limits).limited(a.authenticate(a.audited(a.mux, guard(a.PublicURL, legible(unknown(a.mux))))))
 }
 
 // mount serves and describes every route.
@@ -259,6 +260,10 @@ func (a *api) routes() []route {
 		{"GET", "/v1/audit/export", operate.of(everything), "exportAudit", "Read the whole audit log", "Oldest first, one entry a line, exactly as it was hashed, so that it can be verified.", export(a.exportAudit)},
 		{"GET", "/v1/audit/checkpoint", operate.of(everything), "auditCheckpoint", "Fix where the audit log is", "Its last entry's number and hash, signed with the key that images are signed with, in a DSSE envelope. Whoever keeps it notices when the log is cut off or written anew.", get(a.auditCheckpoint)},
 
+		{"GET", "/v1/login", open, "login", "Log in with a browser", "Sends the browser to the identity provider, and then back to a path of this site.", redirect(a.login)},
+		{"GET", "/v1/login/callback", open, "loginCallback", "Come back from the identity provider", "With a cookie that is the browser's session, to where it wanted to go. Only the browser that has begun the login can, once.", redirect(a.callback)},
+		{"GET", "/v1/login/provider", open, "loginProvider", "Where do users log in?", "The issuer, and the public client as which a command line introduces itself there.", get(a.loginProvider)},
+		{"POST", "/v1/logout", anyone, "logout", "End a browser's session", "Nothing happens to what shows a token.", leave(a.logout)},
 		{"GET", "/v1/whoami", anyone, "whoami", "Who am I, and what may I do?", "", get(a.whoami)},
 		{"GET", "/v1/access/bindings", admin.each(), "listAccess", "List who was given which role", "By subject.", get(a.listAccess)},
 		{"POST", "/v1/access/bindings", admin.of(aboutBody), "grantAccess", "Give somebody a role", "To a user by name, to a group of users as group:NAME, or to everyone who is known as *. Without an application or environment in all. What was given already is answered as it is.", change(a.grantAccess)},

@@ -90,7 +90,7 @@ func (a *api) identify(r *http.Request) (who auth.Identity, known bool, err erro
 		who, err = a.Access.Bearer(r.Context(), strings.TrimSpace(token), addressOf(r))
 		return who, err == nil, err
 	}
-	if cookie, err := r.Cookie(sessionCookie(r)); err == nil {
+	if cookie, err := r.Cookie(a.cookieName(r, sessionCookie)); err == nil {
 		who, err = a.Access.Session(r.Context(), cookie.Value, addressOf(r))
 		return who, err == nil, err
 	}
@@ -105,15 +105,6 @@ func addressOf(r *http.Request) string {
 		return ""
 	}
 	return host
-}
-
-// sessionCookie returns the name of the cookie that a browser has its session in. With TLS it is one that nothing but this server, over TLS,
-// can have set.
-func sessionCookie(r *http.Request) string {
-	if r.TLS != nil {
-		return "__Host-slipway_session"
-	}
-	return "slipway_session"
 }
 
 // challenge tells, beside a problem, what to do about it.

@@ -23,7 +23,7 @@ func isRaw(r route) bool { return r.raw || r.takes == nil }
 // TestBadInputOnEveryRoute sends to every route of the table what no route may take: each answers 4xx with a code, and names the place, and
 // nothing is done. A route that is added is tested by being in the table.
 func TestBadInputOnEveryRoute(t *testing.T) {
-	s := serve(t)
+	s := serve(t, func(c *Config) { c.Limits.Rate = -1 })
 	handler := asRoot(New(s.Config))
 	described := describe(t)
 	for _, r := range (&api{}).routes() {

@@ -3,13 +3,19 @@ package httpapi
 import (
 	"net"
 	"net/http"
+	"net/url"
 
 	"github.com/slipway-sh/slipway"
 )
 
 // guard keeps web pages out. A browser on this host can reach a loopback listener, and would send it what any page tells it
-// to: across origins, or, with a name that its owner has pointed at 127.0.0.1, as if it were the page's own server.
-func guard(next http.Handler) http.Handler {
+// to: across origins, or, with a name that its owner has pointed at 127.0.0.1, as if it were the page's own server. A proxy on this host may
+// come with the host of the public URL, if there is one.
+func guard(public string, next http.Handler) http.Handler {
+	known := ""
+	if u, err := url.Parse(public); err == nil {
+		known = u.Host
+	}
 	refuse := func(w http.ResponseWriter, why string) {
 		newProblem(http.StatusForbidden, slipway.Refused, "cannot serve this request: "+why).write(w)
 	}
@@ -20,7 +26,7 @@ func guard(next http.Handler) http.Handler {
 	next = origins.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr) // nil on a unix socket
-		if local != nil && local.IP.IsLoopback() && !isLoopback(r.Host) {
+		if local != nil && local.IP.IsLoopback() && !isLoopback(r.Host) && (known == "" || r.Host != known) {
 			refuse(w, "it is meant for the host "+r.Host)
 			return
 		}

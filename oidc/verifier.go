@@ -39,9 +39,17 @@ type Verifier struct {
 
 var _ auth.Verifier = (*Verifier)(nil)
 
+// NewVerifier returns a verifier that asks issuers with the client, which it gives no longer than is sensible.
+func NewVerifier(client *http.Client) *Verifier {
+	limited := *client
+	limited.Timeout = patience
+	return &Verifier{Client: &limited}
+}
+
 // issuer is what is known of one.
 type issuer struct {
 	mu       sync.Mutex
+	provider *oidc.Provider
 	verifier *oidc.IDTokenVerifier
 	err      error
 	asked    time.Time
@@ -49,7 +57,7 @@ type issuer struct {
 
 // Verify implements [auth.Verifier].
 func (v *Verifier) Verify(ctx context.Context, from, token string) (auth.Claims, error) {
-	verifier, err := v.of(ctx, from)
+	_, verifier, err := v.of(ctx, from)
 	if err != nil {
 		return nil, err
 	}
@@ -76,10 +84,10 @@ func (v *Verifier) Verify(ctx context.Context, from, token string) (auth.Claims,
 	return claims, nil
 }
 
-// of returns what verifies an issuer's tokens, asking the issuer for it if that was not done lately.
-func (v *Verifier) of(ctx context.Context, from string) (*oidc.IDTokenVerifier, error) {
+// of returns what an issuer says of itself, and what verifies its tokens, asking the issuer for it if that was not done lately.
+func (v *Verifier) of(ctx context.Context, from string) (*oidc.Provider, *oidc.IDTokenVerifier, error) {
 	if err := slipway.ValidateIssuer(from); err != nil {
-		return nil, slipway.Errorf(slipway.Unauthenticated, "cannot tell who asks: %w", err)
+		return nil, nil, slipway.Errorf(slipway.Unauthenticated, "cannot tell who asks: %w", err)
 	}
 	v.mu.Lock()
 	if v.issuers == nil {
@@ -96,10 +104,10 @@ func (v *Verifier) of(ctx context.Context, from string) (*oidc.IDTokenVerifier, 
 	defer i.mu.Unlock()
 	now := v.now()
 	if i.verifier != nil && now.Sub(i.asked) < fresh {
-		return i.verifier, nil
+		return i.provider, i.verifier, nil
 	}
 	if i.err != nil && now.Sub(i.asked) < again {
-		return nil, i.err
+		return nil, nil, i.err
 	}
 	// Keys are asked for with this context for as long as they are used, so it must not end with the request.
 	lasting := oidc.ClientContext(context.WithoutCancel(ctx), v.client())
@@ -107,14 +115,14 @@ func (v *Verifier) of(ctx context.Context, from string) (*oidc.IDTokenVerifier, 
 	i.asked = now
 	if err != nil {
 		if i.verifier != nil { // what it said before is still good
-			return i.verifier, nil
+			return i.provider, i.verifier, nil
 		}
 		i.err = slipway.Errorf(slipway.Unavailable, "cannot tell who asks: the issuer %s cannot be asked for its keys: %w", from, err)
-		return nil, i.err
+		return nil, nil, i.err
 	}
-	i.err = nil
+	i.err, i.provider = nil, provider
 	i.verifier = provider.Verifier(&oidc.Config{SkipClientIDCheck: true, SkipExpiryCheck: true, SupportedSigningAlgs: algorithms, Now: v.now})
-	return i.verifier, nil
+	return i.provider, i.verifier, nil
 }
 
 func (v *Verifier) now() time.Time {

@@ -77,7 +77,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.Flags().BoolVar(&o.takeOver, "take-over", false, "take the records of the --store over from another data directory, which is gone for good")
 	cmd.Flags().StringVar(&o.lbAddress, "lb-address", "127.0.0.1", "`IP` load balancers listen on when an environment names none; 0.0.0.0 for all")
 	cmd.Flags().StringArrayVar(&o.insecure, "insecure-registry", nil, "`host`[:port] of a registry to speak to without TLS; repeatable (this host's own always may be)")
-	cmd.Flags().StringArrayVar(&o.outbound, "allow-outbound", nil, "`CIDR|host`[:port] that webhooks and queries may go to though it is not public, such as 10.1.0.0/16, 127.0.0.1:9090 or prometheus.internal; repeatable")
+	cmd.Flags().StringArrayVar(&o.outbound, "allow-outbound", nil, "`CIDR|host`[:port] that webhooks, queries and questions to identity providers may go to though it is not public, such as 10.1.0.0/16, 127.0.0.1:9090 or prometheus.internal; repeatable")
 	cmd.Flags().StringVar(&o.signingKey, "signing-key", "", "`file` with the ed25519 key, PKCS#8 PEM, to sign images with (default DATA/keys/server.pem, made when missing)")
 	cmd.Flags().StringVar(&o.cacheSize, "cache-size", "20GB", "`size` that cached layers may have which nothing else needs; those of use longest ago go first")
 	cmd.Flags().DurationVar(&o.cacheAge, "cache-age", 30*24*time.Hour, "how long such a layer stays since it was last of use")

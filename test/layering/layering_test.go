@@ -27,7 +27,7 @@ type pkg struct {
 var adapters = []string{"provider/local", "provider/sim", "memstore", "router/haproxy", "sqlstore", "natsbus", "engine", "httpapi", "registry", "promql", "smtp", "oidc", "cedar"}
 
 // libraries do one thing to files, processes or answers, and know nothing of deployments.
-var libraries = []string{"webhook", "seal", "ci", "analysis", "image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer", "attest", "sbom", "dpkg", "pipeline", "outbound", "audit", "redact", "certificate", "overview", "auth"}
+var libraries = []string{"webhook", "seal", "ci", "analysis", "image", "rootfs", "container", "bake", "manifest", "check", "traffic", "agent", "bases", "packer", "attest", "sbom", "dpkg", "pipeline", "outbound", "audit", "redact", "certificate", "overview", "auth", "login"}
 
 // rule forbids the packages below any of from to import the packages below any of to. Names of our own packages are relative;
 // "." is the root package alone.
@@ -96,7 +96,9 @@ var confined = map[string]struct {
 	"github.com/prometheus":                  {[]string{"promql"}, "Prometheus's own code has no stable API, and is needed to read PromQL alone"},
 	"github.com/robfig/cron":                 {[]string{"trigger"}, "schedules are read in one place"},
 	"github.com/wneessen/go-mail":            {[]string{"smtp"}, "mail servers are spoken to in one place, which keeps their password out of errors"},
-	"github.com/coreos/go-oidc":              {[]string{"oidc"}, "signed tokens are verified in one place"},
+	"github.com/coreos/go-oidc":              {[]string{"oidc", "login"}, "signed tokens are verified in one place, and for the command line in another"},
+	"golang.org/x/oauth2":                    {[]string{"oidc", "login"}, "users log in in two places: slipwayd's browsers, and the command line"},
+	"github.com/zitadel/oidc":                {[]string{"test"}, "an identity provider is for tests"},
 	"github.com/cedar-policy/cedar-go":       {[]string{"cedar"}, "rules are evaluated in one place"},
 	"github.com/spf13/cobra":                 {[]string{"cli", "cmd"}, "only the command line parses words"},
 }
