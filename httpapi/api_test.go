@@ -146,7 +146,8 @@ func serve(t testing.TB, with ...func(*Config)) *server {
 	t.Cleanup(bus.Close)
 	s := &server{log: &bytes.Buffer{}}
 	s.Config = Config{
-		Store: store, Bus: bus, Blobs: &blobs{stored: map[slipway.Digest][]byte{}}, Operator: &operator{}, Provider: &provider{}, Pools: pools{}, Accounts: accounts{},
+		Limits: Limits{Rate: -1}, // a test asks as fast as it can
+		Store:  store, Bus: bus, Blobs: &blobs{stored: map[slipway.Digest][]byte{}}, Operator: &operator{}, Provider: &provider{}, Pools: pools{}, Accounts: accounts{},
 		Log: slog.New(slog.NewTextHandler(s.log, nil)), Version: "1.2.3",
 	}
 	for _, change := range with {
