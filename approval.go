@@ -65,6 +65,7 @@ type ApprovalFilter struct {
 	Environment string
 	Subject     string
 	Pending     bool // only those that wait
+	After       Mark // only those that come after it; an approval's time is when it was asked
 }
 
 // VoteRequest is an answer to an approval. By is heeded of those alone who reach slipwayd as the host's root: all others are who they have
@@ -81,7 +82,7 @@ type Approvals interface {
 	AskApproval(ctx context.Context, a Approval) (Approval, error)
 	// Approval returns an approval; one whose time is over is expired.
 	Approval(ctx context.Context, id string) (Approval, error)
-	// ListApprovals returns approvals, newest first.
+	// ListApprovals returns approvals, newest first, without bound for a limit below 1.
 	ListApprovals(ctx context.Context, filter ApprovalFilter, limit int) ([]Approval, error)
 	// Vote adds the answer of the principal whose request ctx is of. A second one of the same person replaces the first while the approval is
 	// pending. Conflict if it is over, Refused if that person's vote does not count.

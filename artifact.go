@@ -16,6 +16,12 @@ type Artifact struct {
 	Pushed      time.Time `json:"pushed"`
 }
 
+// ArtifactFilter selects artifacts. Zero fields select all.
+type ArtifactFilter struct {
+	Application string
+	After       Mark // only those that come after it; an artifact's time is when it was pushed
+}
+
 // PushedArtifact is an artifact with what its push has started.
 type PushedArtifact struct {
 	Artifact

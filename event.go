@@ -82,7 +82,8 @@ const (
 
 // EventFilter selects events. Zero fields select all.
 type EventFilter struct {
-	After       int64  `json:"after,omitempty"` // only events with a greater Seq
+	After       int64  `json:"after,omitempty"`  // only events with a greater Seq
+	Before      int64  `json:"before,omitempty"` // only events with a smaller Seq; 0: all
 	Application string `json:"application,omitempty"`
 	Environment string `json:"environment,omitempty"`
 	Execution   string `json:"execution,omitempty"`
@@ -95,6 +96,6 @@ type EventFilter struct {
 // Matches reports whether the filter selects e.
 func (f EventFilter) Matches(e Event) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
-	return e.Seq > f.After && is(f.Application, e.Application) && is(f.Environment, e.Environment) &&
+	return e.Seq > f.After && (f.Before == 0 || e.Seq < f.Before) && is(f.Application, e.Application) && is(f.Environment, e.Environment) &&
 		is(f.Execution, e.Execution) && is(f.Bake, e.Bake) && is(f.Deployment, e.Deployment)
 }

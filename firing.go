@@ -85,6 +85,6 @@ type TriggerStore interface {
 	// PutArtifact records a file that was pushed.
 	PutArtifact(ctx context.Context, a Artifact) error
 	Artifact(ctx context.Context, id string) (Artifact, error)
-	// Artifacts returns an application's artifacts, newest first.
-	Artifacts(ctx context.Context, application string, limit int) ([]Artifact, error)
+	// Artifacts returns artifacts, newest first, without bound for a limit below 1.
+	Artifacts(ctx context.Context, filter ArtifactFilter, limit int) ([]Artifact, error)
 }

@@ -83,6 +83,7 @@ type Delivery struct {
 type DeliveryFilter struct {
 	Subscription string
 	State        DeliveryState
+	After        Mark // only those that come after it; a delivery's time is when it was created
 }
 
 // SubscriptionStore keeps subscriptions and their deliveries. Methods are safe for concurrent use, in several processes too.

@@ -139,8 +139,14 @@ type Promoter interface {
 	AbortPromotion(ctx context.Context, id string) error
 	// Promotion returns a promotion; NotFound if there is none.
 	Promotion(ctx context.Context, id string) (Promotion, error)
-	// Promotions returns promotions to a cluster, newest first; zero fields select all, and there is no bound for a limit below 1.
-	Promotions(ctx context.Context, to Cluster, limit int) ([]Promotion, error)
+	// Promotions returns promotions, newest first, without bound for a limit below 1.
+	Promotions(ctx context.Context, filter PromotionFilter, limit int) ([]Promotion, error)
+}
+
+// PromotionFilter selects promotions. Zero fields select all.
+type PromotionFilter struct {
+	To    Cluster
+	After Mark // only those that come after it; a promotion's time is when it was started
 }
 
 // PromotionStore keeps the records of promotions. Methods are safe for concurrent use; what they have written is durable when they return.
@@ -149,6 +155,6 @@ type PromotionStore interface {
 	PutPromotion(ctx context.Context, p Promotion) error
 	// Promotion returns a promotion; NotFound if there is none.
 	Promotion(ctx context.Context, id string) (Promotion, error)
-	// Promotions returns promotions to a cluster, newest first; zero fields select all, and there is no bound for a limit below 1.
-	Promotions(ctx context.Context, to Cluster, limit int) ([]Promotion, error)
+	// Promotions returns promotions, newest first, without bound for a limit below 1.
+	Promotions(ctx context.Context, filter PromotionFilter, limit int) ([]Promotion, error)
 }

@@ -155,5 +155,5 @@ type Triggers interface {
 	Receive(ctx context.Context, id string, header map[string][]string, body []byte) (Firing, error)
 	// PushArtifact stores a file, and lets the triggers fire that wait for it. If the digest is not known, "", it is computed.
 	PushArtifact(ctx context.Context, a Artifact, content io.Reader) (PushedArtifact, error)
-	ListArtifacts(ctx context.Context, application string, limit int) ([]Artifact, error)
+	ListArtifacts(ctx context.Context, filter ArtifactFilter, limit int) ([]Artifact, error)
 }

@@ -85,20 +85,29 @@ func (k *Keeper) Approval(ctx context.Context, id string) (slipway.Approval, err
 
 // ListApprovals implements [slipway.Approvals].
 func (k *Keeper) ListApprovals(ctx context.Context, filter slipway.ApprovalFilter, limit int) ([]slipway.Approval, error) {
-	all, err := k.Store.Approvals(ctx, filter, limit)
-	if err != nil {
-		return nil, err
-	}
-	listed := all[:0]
-	for _, a := range all {
-		if a, err = k.expired(ctx, a); err != nil {
+	listed := []slipway.Approval{}
+	for {
+		some, err := k.Store.Approvals(ctx, filter, limit)
+		if err != nil {
 			return nil, err
 		}
-		if !filter.Pending || !a.State.Done() {
-			listed = append(listed, a)
+		for _, a := range some {
+			filter.After = slipway.Mark{Time: a.Asked, ID: a.ID}
+			if a, err = k.expired(ctx, a); err != nil {
+				return nil, err
+			}
+			if filter.Pending && a.State.Done() {
+				continue
+			}
+			if listed = append(listed, a); len(listed) == limit {
+				return listed, nil
+			}
+		}
+		// What has expired is made up for by what comes after it.
+		if limit < 1 || len(some) < limit {
+			return listed, nil
 		}
 	}
-	return listed, nil
 }
 
 // Vote implements [slipway.Approvals].

@@ -45,7 +45,7 @@ also those that are decided. "slipway approval show" says what would change; "sl
 	}
 	c.Flags().BoolVarP(&o.all, "all", "a", false, "those that are decided, too")
 	c.Flags().StringVar(&o.filter.Subject, "of", "", "only what this promotion or execution has asked")
-	c.Flags().IntVarP(&o.limit, "limit", "n", 20, "how many at most")
+	limitFlag(c, &o.limit, 20)
 	return c
 }
 

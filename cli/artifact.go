@@ -108,11 +108,13 @@ func (o *artifactPushOptions) run(ctx context.Context, c *client.Client) error {
 }
 
 func newArtifactList(f *Factory) *cobra.Command {
-	return &cobra.Command{
-		Use: "list APPLICATION", Short: "List files that were pushed", Args: cobra.ExactArgs(1),
+	var limit int
+	c := &cobra.Command{
+		Use: "list APPLICATION", Short: "List files that were pushed, newest first", Args: cobra.ExactArgs(1),
+		Example: "  slipway artifact list hello --limit 5",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.look(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				all, err := c.Artifacts(ctx, args[0], 50)
+				all, err := c.Artifacts(ctx, args[0], limit)
 				if err != nil {
 					return err
 				}
@@ -135,4 +137,6 @@ func newArtifactList(f *Factory) *cobra.Command {
 			})
 		},
 	}
+	limitFlag(c, &limit, 50)
+	return c
 }

@@ -70,23 +70,26 @@ Entries are chained by their hashes, so that one that is altered or removed is n
 	c.Flags().StringVar(&until, "until", "", "only before then; as --since")
 	c.Flags().BoolVar(&o.filter.Failed, "failed", false, "only what was refused or failed")
 	c.Flags().BoolVar(&o.filter.Uploads, "uploads", false, "also every upload of content")
-	c.Flags().IntVarP(&o.limit, "limit", "n", 50, "how many at most: the newest")
+	limitFlag(c, &o.limit, 50)
 	c.AddCommand(newAuditShow(f), newAuditExport(f), newAuditVerify(f, nil), newAuditCheckpoint(f))
 	return c
 }
 
 func (o *auditOptions) run(ctx context.Context, c *client.Client) error {
-	// Of two entries of one thing the first is not shown, so there may have to be twice as many.
-	entries, err := c.Audit(ctx, o.filter, min(2*o.limit, 1000))
-	if err != nil {
-		return err
-	}
 	if o.f.json {
-		return o.f.printJSON(entries[:min(len(entries), o.limit)])
+		entries, err := c.Audit(ctx, o.filter, o.limit)
+		if err != nil {
+			return err
+		}
+		return o.f.printJSON(entries)
 	}
+	// Of two entries of one thing the first is not shown, so more are read than are.
 	ended := map[int64]bool{}
 	var shown []slipway.AuditEntry
-	for _, e := range entries {
+	for e, err := range c.EachAuditEntry(ctx, o.filter) {
+		if err != nil {
+			return err
+		}
 		if e.Phase == slipway.AuditAsked && (ended[e.Seq] || o.filter.Object != "" || o.filter.Failed) {
 			continue
 		}

@@ -35,7 +35,7 @@ func newBakes(f *Factory, runF func(context.Context, *bakesOptions) error) *cobr
 			return bakesRun(c.Context(), o)
 		},
 	}
-	c.Flags().IntVarP(&o.limit, "limit", "n", 20, "how many at most")
+	limitFlag(c, &o.limit, 20)
 	return c
 }
 

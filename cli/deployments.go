@@ -34,7 +34,7 @@ func newDeployments(f *Factory, runF func(context.Context, *deploymentsOptions) 
 			return deploymentsRun(c.Context(), o)
 		},
 	}
-	c.Flags().IntVarP(&o.limit, "limit", "n", 20, "how many at most")
+	limitFlag(c, &o.limit, 20)
 	return c
 }
 

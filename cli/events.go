@@ -23,8 +23,8 @@ func newEvents(f *Factory, runF func(context.Context, *eventsOptions) error) *co
 	c := &cobra.Command{
 		Use:   "events",
 		Short: "What happened, in order",
-		Long: `Print what happened, oldest first. With --follow it goes on with what happens, also when slipwayd
-is restarted meanwhile.
+		Long: `Print what happened, oldest first: the last events, or with --after the first ones after that. With --follow it
+prints all, and goes on with what happens, also when slipwayd is restarted meanwhile.
 
 --json prints one event a line.`,
 		Example: `  slipway events --follow --application hello
@@ -39,7 +39,7 @@ is restarted meanwhile.
 	}
 	flags := c.Flags()
 	flags.BoolVarP(&o.follow, "follow", "f", false, "go on with what happens")
-	flags.IntVarP(&o.limit, "limit", "n", 1000, "how many at most, without --follow: the last ones, or the first after --after")
+	limitFlag(c, &o.limit, 1000)
 	flags.Int64Var(&o.filter.After, "after", 0, "only events after the one with this number")
 	flags.StringVar(&o.filter.Application, "application", "", "only events of this application")
 	flags.StringVar(&o.filter.Environment, "env", "", "only events of this environment")

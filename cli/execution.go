@@ -47,7 +47,7 @@ func newExecutions(f *Factory, runF func(context.Context, *executionOptions) err
 			return f.look(c.Context(), o.list)
 		},
 	}
-	c.Flags().IntVarP(&o.limit, "limit", "n", 20, "how many at most")
+	limitFlag(c, &o.limit, 20)
 	return c
 }
 

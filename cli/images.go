@@ -34,7 +34,7 @@ outdated was built on something that has moved on; see slipway image show.`,
 			return imagesRun(c.Context(), o)
 		},
 	}
-	c.Flags().IntVarP(&o.limit, "limit", "n", 20, "how many at most; 0 for all")
+	limitFlag(c, &o.limit, 20)
 	return c
 }
 
@@ -46,17 +46,19 @@ func imagesRun(ctx context.Context, o *imagesOptions) error {
 	defer c.Close()
 	ctx, stop := o.f.interruptible(ctx)
 	defer stop()
-	images, err := c.ImageStatuses(ctx, o.application)
-	if err != nil {
-		return err
+	images := []slipway.ImageStatus{}
+	for image, err := range c.EachImageStatus(ctx, o.application) {
+		if err != nil {
+			return err
+		}
+		if images = append(images, image); len(images) == o.limit {
+			break
+		}
 	}
 	if len(images) == 0 && o.application != "" {
 		if _, err := c.Application(ctx, o.application); err != nil {
 			return err
 		}
-	}
-	if o.limit > 0 && len(images) > o.limit {
-		images = images[:o.limit]
 	}
 	if o.f.json {
 		return o.f.printJSON(images)

@@ -238,7 +238,7 @@ notify discard takes it off that list.`,
 	}
 	c.Flags().BoolVar(&dead, "dead", false, "only those that were given up")
 	c.Flags().StringVar(&state, "state", "", "only those that are pending, delivered, dead or discarded")
-	c.Flags().IntVar(&limit, "limit", limit, "at most so many")
+	limitFlag(c, &limit, limit)
 	c.MarkFlagsMutuallyExclusive("dead", "state")
 	return c
 }

@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/slipway-sh/slipway"
 )
 
@@ -147,4 +149,9 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
+}
+
+// limitFlag says how much of a list is shown, n of it where nothing is said.
+func limitFlag(c *cobra.Command, limit *int, n int) {
+	c.Flags().IntVarP(limit, "limit", "n", n, "how many at most; 0 for all")
 }

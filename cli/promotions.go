@@ -39,7 +39,7 @@ failed, or why it was made.`,
 			return f.look(c.Context(), o.run)
 		},
 	}
-	c.Flags().IntVarP(&o.limit, "limit", "n", 20, "how many at most")
+	limitFlag(c, &o.limit, 20)
 	return c
 }
 

@@ -34,7 +34,7 @@ func newReleases(f *Factory, runF func(context.Context, *releasesOptions) error)
 			return f.look(c.Context(), o.run)
 		},
 	}
-	c.Flags().IntVarP(&o.limit, "limit", "n", 20, "how many at most")
+	limitFlag(c, &o.limit, 20)
 	return c
 }
 

@@ -26,7 +26,7 @@ func (c *Client) Logout(ctx context.Context) error {
 
 // Bindings returns who was given which role, as far as the client administers it.
 func (c *Client) Bindings(ctx context.Context) ([]slipway.Binding, error) {
-	return list[slipway.Binding](ctx, c, "/v1/access/bindings", nil)
+	return all[slipway.Binding](ctx, c, "/v1/access/bindings", nil)
 }
 
 // Grant gives somebody a role.
@@ -46,7 +46,7 @@ func (c *Client) CheckAccess(ctx context.Context, req slipway.AccessCheck) (slip
 
 // Tokens returns the tokens that the client administers, by name.
 func (c *Client) Tokens(ctx context.Context) ([]slipway.Token, error) {
-	return list[slipway.Token](ctx, c, "/v1/tokens", nil)
+	return all[slipway.Token](ctx, c, "/v1/tokens", nil)
 }
 
 // CreateToken makes a token. Its secret is in the answer, and never told again.
@@ -66,7 +66,7 @@ func (c *Client) RevokeToken(ctx context.Context, token string) (slipway.Token, 
 
 // TrustRules returns which jobs of CI systems are trusted, by the rules' names.
 func (c *Client) TrustRules(ctx context.Context) ([]slipway.TrustRule, error) {
-	return list[slipway.TrustRule](ctx, c, "/v1/access/trust", nil)
+	return all[slipway.TrustRule](ctx, c, "/v1/access/trust", nil)
 }
 
 // SetTrustRule trusts jobs of a CI system, and replaces the rule of that name.
@@ -81,7 +81,7 @@ func (c *Client) DeleteTrustRule(ctx context.Context, name string) (slipway.Trus
 
 // AccessRules returns the access rules by name.
 func (c *Client) AccessRules(ctx context.Context) ([]slipway.AccessRule, error) {
-	return list[slipway.AccessRule](ctx, c, "/v1/access/rules", nil)
+	return all[slipway.AccessRule](ctx, c, "/v1/access/rules", nil)
 }
 
 // AccessRule returns an access rule.

@@ -10,8 +10,7 @@ import (
 
 // Approvals returns approvals, newest first.
 func (c *Client) Approvals(ctx context.Context, filter slipway.ApprovalFilter, limit int) ([]slipway.Approval, error) {
-	return list[slipway.Approval](ctx, c, "/v1/approvals", query("application", filter.Application, "environment", filter.Environment,
-		"subject", filter.Subject, "pending", filter.Pending, "limit", limit))
+	return list[slipway.Approval](ctx, c, "/v1/approvals", approvalQuery(filter), limit)
 }
 
 // Approval returns an approval.

@@ -21,5 +21,5 @@ func (c *Client) Statement(ctx context.Context, application, ref string, kind sl
 
 // Keys returns the keys whose signatures slipwayd trusts.
 func (c *Client) Keys(ctx context.Context) ([]slipway.PublicKey, error) {
-	return list[slipway.PublicKey](ctx, c, "/v1/keys", nil)
+	return all[slipway.PublicKey](ctx, c, "/v1/keys", nil)
 }

@@ -7,21 +7,13 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/slipway-sh/slipway"
 )
 
 // Audit returns entries of the audit log, newest first.
 func (c *Client) Audit(ctx context.Context, filter slipway.AuditFilter, limit int) ([]slipway.AuditEntry, error) {
-	q := query("application", filter.Application, "environment", filter.Environment, "by", filter.By, "action", filter.Action,
-		"object", filter.Object, "failed", filter.Failed, "uploads", filter.Uploads, "before", filter.Before, "limit", limit)
-	for name, t := range map[string]time.Time{"since": filter.Since, "until": filter.Until} {
-		if !t.IsZero() {
-			q.Set(name, t.UTC().Format(time.RFC3339Nano))
-		}
-	}
-	return list[slipway.AuditEntry](ctx, c, "/v1/audit", q)
+	return list[slipway.AuditEntry](ctx, c, "/v1/audit", auditQuery(filter), limit)
 }
 
 // ExportAudit returns the audit log after an entry, oldest first, one entry a line, exactly as it was hashed. The caller closes it.

@@ -31,7 +31,7 @@ func (c *Client) GetBake(ctx context.Context, id string) (slipway.Bake, error) {
 
 // Bakes returns an application's bakes, newest first; all applications' for "".
 func (c *Client) Bakes(ctx context.Context, application string, limit int) ([]slipway.Bake, error) {
-	return list[slipway.Bake](ctx, c, "/v1/bakes", query("application", application, "limit", limit))
+	return list[slipway.Bake](ctx, c, "/v1/bakes", query("application", application), limit)
 }
 
 // Ship starts an execution.
@@ -61,7 +61,7 @@ func (c *Client) Deployment(ctx context.Context, id string) (slipway.Deployment,
 
 // Deployments returns deployments, newest first; zero fields of the cluster select all.
 func (c *Client) Deployments(ctx context.Context, cluster slipway.Cluster, limit int) ([]slipway.Deployment, error) {
-	return list[slipway.Deployment](ctx, c, "/v1/deployments", query("application", cluster.Application, "environment", cluster.Environment, "limit", limit))
+	return list[slipway.Deployment](ctx, c, "/v1/deployments", query("application", cluster.Application, "environment", cluster.Environment), limit)
 }
 
 // Abort ends a bake, a deployment, a release or an execution. It returns when the wish is recorded.

@@ -99,7 +99,7 @@ func TestRoutes(t *testing.T) {
 			_, err := c.Lift(ctx, slipway.LiftRequest{ID: "v-1", Reason: "no more", By: "ann"})
 			return err
 		},
-		"GET /v1/restrictions?environment=prod&over=true": func(c *Client) error {
+		"GET /v1/restrictions?environment=prod&limit=500&over=true": func(c *Client) error {
 			_, err := c.Restrictions(ctx, slipway.Cluster{Environment: "prod"}, true)
 			return err
 		},

@@ -24,7 +24,7 @@ func (c *Client) Config(ctx context.Context, cluster slipway.Cluster, number int
 
 // Configs returns versions of a cluster's service configuration, newest first.
 func (c *Client) Configs(ctx context.Context, cluster slipway.Cluster, limit int) ([]slipway.ConfigVersion, error) {
-	return list[slipway.ConfigVersion](ctx, c, configPath(cluster)+"/versions", query("limit", limit))
+	return list[slipway.ConfigVersion](ctx, c, configPath(cluster)+"/versions", nil, limit)
 }
 
 // DiffConfig compares two versions: from 0 is nothing, to 0 the newest.

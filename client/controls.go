@@ -32,7 +32,7 @@ func (c *Client) GetRelease(ctx context.Context, id string) (slipway.Release, er
 
 // Releases returns an environment's releases, newest first; all environments' for "".
 func (c *Client) Releases(ctx context.Context, environment string, limit int) ([]slipway.Release, error) {
-	return list[slipway.Release](ctx, c, "/v1/releases", query("environment", environment, "limit", limit))
+	return list[slipway.Release](ctx, c, "/v1/releases", query("environment", environment), limit)
 }
 
 // Restrict freezes, pins or vetoes. What is there already is returned as it is.
@@ -49,7 +49,7 @@ func (c *Client) Lift(ctx context.Context, req slipway.LiftRequest) (slipway.Res
 // Restrictions returns the restrictions that the cluster has to do with, oldest first: its own, and those of all; zero fields of the
 // cluster select all. Without over, only those that are in force.
 func (c *Client) Restrictions(ctx context.Context, cluster slipway.Cluster, over bool) ([]slipway.Restriction, error) {
-	return list[slipway.Restriction](ctx, c, "/v1/restrictions", query("application", cluster.Application, "environment", cluster.Environment, "over", over))
+	return all[slipway.Restriction](ctx, c, "/v1/restrictions", query("application", cluster.Application, "environment", cluster.Environment, "over", over))
 }
 
 // Removal says how machines are removed.

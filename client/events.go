@@ -13,6 +13,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,19 +30,26 @@ const (
 const maxEvent = 16 << 20
 
 // EventList returns up to limit stored events, oldest first: the oldest that filter selects, or the newest if it says so.
+// There is no bound for a limit below 1.
 func (c *Client) EventList(ctx context.Context, filter slipway.EventFilter, limit int) ([]slipway.Event, error) {
+	if !filter.Newest || limit < 1 { // all of them are in order without more
+		return list[slipway.Event](ctx, c, "/v1/events", eventQuery(filter), limit)
+	}
+	events := []slipway.Event{}
 	q := eventQuery(filter)
-	if limit > 0 {
-		q.Set("limit", strconv.Itoa(limit))
+	q.Set("newest", "true")
+	for {
+		q.Set("limit", strconv.Itoa(min(limit-len(events), pageSize)))
+		page, err := call[items[slipway.Event]](ctx, c, http.MethodGet, "/v1/events?"+q.Encode(), nil)
+		if err != nil {
+			return []slipway.Event{}, err
+		}
+		events = slices.Concat(page.Items, events) // each page has what was before the last
+		if page.Next == "" || len(events) >= limit {
+			return events, nil
+		}
+		q.Set("cursor", page.Next)
 	}
-	if filter.Newest {
-		q.Set("newest", "true")
-	}
-	page, err := call[items[slipway.Event]](ctx, c, http.MethodGet, "/v1/events?"+q.Encode(), nil)
-	if page.Items == nil {
-		page.Items = []slipway.Event{}
-	}
-	return page.Items, err
 }
 
 // Events yields the stored events that filter selects, oldest first, then new ones as they happen, each exactly once, until

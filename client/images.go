@@ -55,7 +55,7 @@ func (c *Client) Prune(ctx context.Context, req slipway.PruneRequest) (slipway.P
 
 // Channels returns an application's channels by name; all applications' for "".
 func (c *Client) Channels(ctx context.Context, application string) ([]slipway.Channel, error) {
-	return list[slipway.Channel](ctx, c, "/v1/channels", query("application", application))
+	return all[slipway.Channel](ctx, c, "/v1/channels", query("application", application))
 }
 
 // MoveChannel makes a channel name an image.

@@ -10,11 +10,12 @@ import (
 
 // Machines returns the machines that the filter selects, with what has to do with them.
 func (c *Client) Machines(ctx context.Context, f slipway.MachineFilter) ([]slipway.Machine, error) {
-	q := query("application", f.Cluster.Application, "environment", f.Cluster.Environment, "group", f.Group, "image", f.Image, "state", string(f.State))
-	if len(f.Only) > 0 {
-		q["only"] = f.Only
-	}
-	return list[slipway.Machine](ctx, c, "/v1/instances", q)
+	return all[slipway.Machine](ctx, c, "/v1/instances", machineQuery(f))
+}
+
+func machineQuery(f slipway.MachineFilter) url.Values {
+	return query("application", f.Cluster.Application, "environment", f.Cluster.Environment, "group", f.Group, "image", f.Image,
+		"state", string(f.State), "only", words(f.Only))
 }
 
 // Handling says by whom and why something is done to a machine by hand.

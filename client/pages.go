@@ -64,12 +64,15 @@ func all[T any](ctx context.Context, c *Client, path string, query url.Values) (
 	return records, nil
 }
 
-// list returns all of a list, or as much as query's "limit" says. It is never nil, so that it becomes [] in JSON.
-func list[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
-	limit, _ := strconv.Atoi(query.Get("limit"))
-	if limit > 0 {
-		query.Set("limit", strconv.Itoa(min(limit, pageSize)))
+// list returns up to limit of a list, all of it for a limit below 1. It is never nil, so that it becomes [] in JSON.
+func list[T any](ctx context.Context, c *Client, path string, query url.Values, limit int) ([]T, error) {
+	if limit < 1 {
+		return all[T](ctx, c, path, query)
 	}
+	if query == nil {
+		query = url.Values{}
+	}
+	query.Set("limit", strconv.Itoa(min(limit, pageSize)))
 	some := []T{}
 	for item, err := range pages[T](ctx, c, path, query) {
 		if err != nil {

@@ -25,7 +25,7 @@ func (c *Client) RestartExecution(ctx context.Context, id string, req slipway.Re
 
 // Executions returns an application's executions, newest first; all applications' for "".
 func (c *Client) Executions(ctx context.Context, application string, limit int) ([]slipway.Execution, error) {
-	return list[slipway.Execution](ctx, c, "/v1/executions", query("application", application, "limit", limit))
+	return list[slipway.Execution](ctx, c, "/v1/executions", query("application", application), limit)
 }
 
 // StageLog returns the end of what the command of a stage printed.

@@ -25,5 +25,5 @@ func (c *Client) Promotion(ctx context.Context, id string) (slipway.Promotion, e
 
 // Promotions returns promotions to a cluster, newest first; zero fields of the cluster select all.
 func (c *Client) Promotions(ctx context.Context, to slipway.Cluster, limit int) ([]slipway.Promotion, error) {
-	return list[slipway.Promotion](ctx, c, "/v1/promotions", query("application", to.Application, "environment", to.Environment, "limit", limit))
+	return list[slipway.Promotion](ctx, c, "/v1/promotions", query("application", to.Application, "environment", to.Environment), limit)
 }

@@ -2,10 +2,8 @@ package client
 
 import (
 	"context"
-	"iter"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -81,40 +79,4 @@ func (c *Client) Channel(ctx context.Context, application, name string) (slipway
 // Restriction returns a freeze, a pin or a veto.
 func (c *Client) Restriction(ctx context.Context, id string) (slipway.Restriction, error) {
 	return call[slipway.Restriction](ctx, c, http.MethodGet, "/v1/restrictions/"+url.PathEscape(id), nil)
-}
-
-// EachBake yields the bakes that filter selects, newest first, page after page as they are wanted.
-func (c *Client) EachBake(ctx context.Context, filter slipway.BakeFilter) iter.Seq2[slipway.Bake, error] {
-	return pages[slipway.Bake](ctx, c, "/v1/bakes", query("application", filter.Application, "state", words(filter.States)))
-}
-
-// EachDeployment yields the deployments that filter selects, newest first, page after page as they are wanted.
-func (c *Client) EachDeployment(ctx context.Context, filter slipway.DeploymentFilter) iter.Seq2[slipway.Deployment, error] {
-	return pages[slipway.Deployment](ctx, c, "/v1/deployments", query(
-		"application", filter.Cluster.Application, "environment", filter.Cluster.Environment, "state", words(filter.States),
-		"kind", string(filter.Kind), "image", string(filter.Image), "execution", filter.Execution, "by", filter.By))
-}
-
-// EachExecution yields the executions that filter selects, newest first, page after page as they are wanted.
-func (c *Client) EachExecution(ctx context.Context, filter slipway.ExecutionFilter) iter.Seq2[slipway.Execution, error] {
-	return pages[slipway.Execution](ctx, c, "/v1/executions", query("application", filter.Application, "state", words(filter.States), "image", string(filter.Image)))
-}
-
-// EachImage yields the images that filter selects, newest first, page after page as they are wanted.
-func (c *Client) EachImage(ctx context.Context, filter slipway.ImageFilter) iter.Seq2[slipway.Image, error] {
-	return pages[slipway.Image](ctx, c, "/v1/images", query("application", filter.Application, "state", words(filter.States), "revoked", filter.Revoked))
-}
-
-// EachRelease yields the releases that filter selects, newest first, page after page as they are wanted.
-func (c *Client) EachRelease(ctx context.Context, filter slipway.ReleaseFilter) iter.Seq2[slipway.Release, error] {
-	return pages[slipway.Release](ctx, c, "/v1/releases", query("environment", filter.Environment, "state", words(filter.States)))
-}
-
-// words are values as a query has several.
-func words[T ~string](values []T) string {
-	var text []string
-	for _, v := range values {
-		text = append(text, string(v))
-	}
-	return strings.Join(text, ",")
 }

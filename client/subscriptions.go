@@ -16,7 +16,7 @@ func (c *Client) AddSubscription(ctx context.Context, spec slipway.SubscriptionS
 
 // Subscriptions returns who is told of what.
 func (c *Client) Subscriptions(ctx context.Context) ([]slipway.Subscription, error) {
-	return list[slipway.Subscription](ctx, c, "/v1/subscriptions", nil)
+	return all[slipway.Subscription](ctx, c, "/v1/subscriptions", nil)
 }
 
 // Subscription returns one.
@@ -48,7 +48,7 @@ func (c *Client) TestSubscription(ctx context.Context, id string) (slipway.Deliv
 
 // Deliveries returns notifications, newest first.
 func (c *Client) Deliveries(ctx context.Context, filter slipway.DeliveryFilter, limit int) ([]slipway.Delivery, error) {
-	return list[slipway.Delivery](ctx, c, "/v1/deliveries", query("subscription", filter.Subscription, "state", string(filter.State), "limit", limit))
+	return list[slipway.Delivery](ctx, c, "/v1/deliveries", deliveryQuery(filter), limit)
 }
 
 // RetryDelivery tries a notification that was given up again.

@@ -23,7 +23,7 @@ func (c *Client) AddTrigger(ctx context.Context, spec slipway.TriggerSpec, secre
 
 // Triggers returns an application's triggers; all applications' for "".
 func (c *Client) Triggers(ctx context.Context, application string) ([]slipway.Trigger, error) {
-	return list[slipway.Trigger](ctx, c, "/v1/triggers", query("application", application))
+	return all[slipway.Trigger](ctx, c, "/v1/triggers", query("application", application))
 }
 
 // Trigger returns a trigger with its last firings.
@@ -69,7 +69,7 @@ func (c *Client) PushArtifact(ctx context.Context, a slipway.Artifact, content i
 			q[name] = values
 		}
 	}
-	path := "/v1/applications/" + url.PathEscape(a.Application) + "/artifacts/" + url.PathEscape(a.Name) + "?" + q.Encode()
+	path := artifactsPath(a.Application) + "/" + url.PathEscape(a.Name) + "?" + q.Encode()
 	if a.Size == 0 {
 		content = http.NoBody // so that the length is sent as 0, not left open
 	}
@@ -95,5 +95,9 @@ func (c *Client) PushArtifact(ctx context.Context, a slipway.Artifact, content i
 
 // Artifacts returns what was pushed for an application, newest first.
 func (c *Client) Artifacts(ctx context.Context, application string, limit int) ([]slipway.Artifact, error) {
-	return list[slipway.Artifact](ctx, c, "/v1/applications/"+url.PathEscape(application)+"/artifacts", query("limit", limit))
+	return list[slipway.Artifact](ctx, c, artifactsPath(application), nil, limit)
+}
+
+func artifactsPath(application string) string {
+	return "/v1/applications/" + url.PathEscape(application) + "/artifacts"
 }

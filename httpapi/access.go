@@ -192,7 +192,7 @@ func bodyOf(in any) any {
 // sign writes who asks into every field By of what changes something, however that came to be there: nobody can ask in another's name. Only
 // who is local, and could write into slipwayd's own records, may say for whom that is. Where nothing is changed, By is what is looked for.
 func sign(ctx context.Context, in any) {
-	if p, _ := ctx.Value(requestKey{}).(pending); p.route != nil && p.route.access.role != slipway.RoleViewer {
+	if p, _ := ctx.Value(requestKey{}).(pending); p.route != nil && p.route.method != http.MethodGet && p.route.access.role != slipway.RoleViewer {
 		signValue(reflect.ValueOf(in).Elem(), slipway.PrincipalOf(ctx), 0)
 	}
 }
@@ -217,33 +217,6 @@ func signValue(v reflect.Value, who slipway.Principal, depth int) {
 			signValue(f, who, depth+1)
 		}
 	}
-}
-
-// listing is an answer of several things, of which some can be left out.
-type listing interface{ keep(func(any) bool) }
-
-// keep implements listing.
-func (o *listOutput[T]) keep(seen func(any) bool) {
-	kept := make([]T, 0, len(o.Body.Items))
-	for _, item := range o.Body.Items {
-		if seen(item) {
-			kept = append(kept, item)
-		}
-	}
-	o.Body.Items = kept
-}
-
-// reveal leaves out of a list what the caller may not see.
-func (a *api) reveal(ctx context.Context, out any) {
-	l, ok := out.(listing)
-	if !ok {
-		return
-	}
-	p, _ := ctx.Value(requestKey{}).(pending)
-	if p.route == nil || p.route.access.level != lists {
-		return
-	}
-	l.keep(a.seen(ctx, p.route.access.role))
 }
 
 // sees returns what tells whether the caller may see what is in a scope.

@@ -13,8 +13,11 @@ type RuleInput struct {
 	Name string `path:"name"`
 }
 
-func (a *api) listTrust(ctx context.Context, _ *struct{}) (*listOutput[slipway.TrustRule], error) {
-	return listed(a.Access.TrustRules(ctx))
+type trustRulesInput struct{ PageInput }
+
+func (a *api) listTrust(ctx context.Context, in *trustRulesInput) (*listOutput[slipway.TrustRule], error) {
+	all, err := a.Access.TrustRules(ctx)
+	return cut(a.page(ctx, &in.PageInput), all, err, func(r slipway.TrustRule) string { return r.Name })
 }
 
 func (a *api) getTrust(ctx context.Context, in *RuleInput) (*output[slipway.TrustRule], error) {
@@ -56,8 +59,11 @@ func aboutTrust(ctx context.Context, a *api, r request) ([]auth.Ask, error) {
 	return all, nil
 }
 
-func (a *api) listRules(ctx context.Context, _ *struct{}) (*listOutput[slipway.AccessRule], error) {
-	return listed(a.Access.AccessRules(ctx))
+type accessRulesInput struct{ PageInput }
+
+func (a *api) listRules(ctx context.Context, in *accessRulesInput) (*listOutput[slipway.AccessRule], error) {
+	all, err := a.Access.AccessRules(ctx)
+	return cut(a.page(ctx, &in.PageInput), all, err, func(r slipway.AccessRule) string { return r.Name })
 }
 
 func (a *api) getRule(ctx context.Context, in *RuleInput) (*output[slipway.AccessRule], error) {

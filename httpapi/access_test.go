@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -253,11 +254,8 @@ const allowed = "this is allowed"
 
 func guardHello(t *testing.T, with ...func(*Config)) *guarded {
 	t.Helper()
-	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "slipway.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	config := parts(t, filepath.Join(t.TempDir(), "slipway.db"), slog.New(slog.DiscardHandler))
+	store := config.Store.(*sqlstore.Store)
 	// Time passes quickly, so that strangers are forgiven before they come again.
 	var passed atomic.Int64
 	later := func() time.Time { return time.Now().Add(time.Duration(passed.Add(6)) * time.Second) }
@@ -265,9 +263,11 @@ func guardHello(t *testing.T, with ...func(*Config)) *guarded {
 	hello := slipway.Cluster{Application: "hello", Environment: "prod"}
 	image, now := slipway.DigestOf([]byte("hello")), time.Now()
 	machine := slipway.Instance{ID: "i-1", Group: "hello-prod-v001", Image: image}
-	g.Config = Config{Store: store, Access: g.access, Limits: Limits{Rate: 1e6}, Pools: pools{}, Approvals: questions{}, Promoter: promotions{}, Triggers: hooks{}, Subscriptions: listeners{}, Provider: &provider{groups: []slipway.ServerGroup{
+	config.Access, config.Approvals, config.Promoter, config.Triggers, config.Subscriptions = g.access, questions{}, promotions{}, hooks{}, listeners{}
+	config.Provider = &provider{groups: []slipway.ServerGroup{
 		{ServerGroupSpec: slipway.ServerGroupSpec{Name: "hello-prod-v001", Cluster: hello, Image: image}, Instances: []slipway.Instance{machine}},
-	}}}
+	}}
+	g.Config = config
 	for _, change := range with {
 		change(&g.Config)
 	}
@@ -284,7 +284,7 @@ func guardHello(t *testing.T, with ...func(*Config)) *guarded {
 	must(store.PutImage(ctx, slipway.Image{Digest: image, Application: "hello", State: slipway.ImageReady, Created: now}))
 	must(store.PutBake(ctx, slipway.Bake{ID: "b-1", Application: "hello", Started: now}))
 	must(store.PutExecution(ctx, slipway.Execution{ID: "x-1", Application: "hello", Environments: []string{"prod"}, Started: now}))
-	_, err = store.CreateDeployment(ctx, slipway.Deployment{ID: "d-1", Cluster: hello, Image: image, State: slipway.DeploymentRunning, By: "bob", Started: now})
+	_, err := store.CreateDeployment(ctx, slipway.Deployment{ID: "d-1", Cluster: hello, Image: image, State: slipway.DeploymentRunning, By: "bob", Started: now})
 	must(err)
 	must(store.PutRoute(ctx, slipway.Route{Cluster: hello}))
 	must(store.PutRelease(ctx, slipway.Release{
@@ -327,7 +327,31 @@ func (g *guarded) token(t *testing.T, r slipway.TokenRequest) string {
 // ask sends a route's sample with the credentials, and returns the code it is answered with; "" if it is allowed.
 func (g *guarded) ask(t *testing.T, r route, s sample, credentials string) slipway.Code {
 	t.Helper()
-	path := r.path
+	path, body := samplePath(t, r, s)
+	header := []string{"Upgrade", "slipway-console"}
+	if credentials != "" {
+		header = append(header, "Authorization", credentials)
+	}
+	status, text, answer := g.do(t, r.method, path, body, header...)
+	var p Problem
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		t.Fatalf("%s: %d %.200s: %v", r.id, status, text, err)
+	}
+	switch {
+	case p.Detail == allowed:
+		return ""
+	case p.Code == slipway.Unauthenticated && (status != http.StatusUnauthorized || answer.Get("WWW-Authenticate") == ""),
+		p.Code == slipway.Forbidden && status != http.StatusForbidden,
+		p.Code != slipway.Unauthenticated && p.Code != slipway.Forbidden:
+		t.Errorf("%s: %d %s", r.id, status, text)
+	}
+	return p.Code
+}
+
+// samplePath returns where a route's sample is sent to, and what.
+func samplePath(t *testing.T, r route, s sample) (path, body string) {
+	t.Helper()
+	path = r.path
 	for part := range strings.SplitSeq(r.path, "/") {
 		name, ok := strings.CutPrefix(part, "{")
 		if !ok {
@@ -346,24 +370,7 @@ func (g *guarded) ask(t *testing.T, r route, s sample, credentials string) slipw
 	if s.query != "" {
 		path += "?" + s.query
 	}
-	header := []string{"Upgrade", "slipway-console"}
-	if credentials != "" {
-		header = append(header, "Authorization", credentials)
-	}
-	status, text, answer := g.do(t, r.method, path, s.body, header...)
-	var p Problem
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
-		t.Fatalf("%s: %d %.200s: %v", r.id, status, text, err)
-	}
-	switch {
-	case p.Detail == allowed:
-		return ""
-	case p.Code == slipway.Unauthenticated && (status != http.StatusUnauthorized || answer.Get("WWW-Authenticate") == ""),
-		p.Code == slipway.Forbidden && status != http.StatusForbidden,
-		p.Code != slipway.Unauthenticated && p.Code != slipway.Forbidden:
-		t.Errorf("%s: %d %s", r.id, status, text)
-	}
-	return p.Code
+	return path, s.body
 }
 
 // covers reports whether a grant's scope is enough for the reach of a sample.
@@ -451,7 +458,7 @@ func (listeners) ListDeliveries(context.Context, slipway.DeliveryFilter, int) ([
 	return []slipway.Delivery{{ID: "m-1", Event: slipway.Event{Application: "hello", Environment: "prod"}}}, nil
 }
 
-func (promotions) Promotions(context.Context, slipway.Cluster, int) ([]slipway.Promotion, error) {
+func (promotions) Promotions(context.Context, slipway.PromotionFilter, int) ([]slipway.Promotion, error) {
 	return []slipway.Promotion{{ID: "m-1", Application: "hello", From: "dev", To: "prod"}}, nil
 }
 

@@ -82,7 +82,7 @@ func newAPI(cfg Config) *api {
 		records = oneByOne{cfg.Store}
 	}
 	a.clusters = clusters{store: cfg.Store, records: records, provider: cfg.Provider, pools: cfg.Pools, log: a.Log}
-	a.decide = a.permit
+	a.decide, a.lacks = a.permit, a.lacking()
 	return a
 }
 
@@ -108,6 +108,7 @@ type api struct {
 	mux      *http.ServeMux
 	changes  locks
 	decide   func(ctx context.Context, in any) error // whether a request may be done: permit
+	lacks    map[string]error                        // why routes cannot be served, by their operation ID
 	views    map[string]bool                         // paths of routes that show one thing
 	states   batches[snapshot]
 }

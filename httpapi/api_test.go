@@ -1,13 +1,11 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,16 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/slipway-sh/slipway"
-	"github.com/slipway-sh/slipway/natsbus"
-	"github.com/slipway-sh/slipway/sqlstore"
 )
 
 // operator, blobs, provider and pools are the domain's interfaces with the methods a test sets.
 type operator struct {
-	slipway.Operator
+	idle
 	bake   func(slipway.BakeRequest) (slipway.Bake, error)
 	ship   func(slipway.ShipRequest) (slipway.Execution, error)
 	deploy func(slipway.DeployRequest) (slipway.Deployment, error)
@@ -123,47 +117,6 @@ func (p pools) Pool(_ context.Context, name string) (slipway.PoolStatus, error) 
 		return s, nil
 	}
 	return slipway.PoolStatus{}, slipway.Errorf(slipway.NotFound, "cannot find load balancer %q", name)
-}
-
-// server is the API over the real store and bus, served on a loopback port.
-type server struct {
-	Config
-	url string
-	log *bytes.Buffer
-}
-
-func serve(t testing.TB, with ...func(*Config)) *server {
-	t.Helper()
-	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "slipway.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	bus, err := natsbus.Start(t.Context(), natsbus.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(bus.Close)
-	s := &server{log: &bytes.Buffer{}}
-	s.Config = Config{
-		Limits: Limits{Rate: -1}, // a test asks as fast as it can
-		Store:  store, Bus: bus, Blobs: &blobs{stored: map[slipway.Digest][]byte{}}, Operator: &operator{}, Provider: &provider{}, Pools: pools{}, Accounts: accounts{},
-		Log: slog.New(slog.NewTextHandler(s.log, nil)), Version: "1.2.3",
-	}
-	for _, change := range with {
-		change(&s.Config)
-	}
-	h := httptest.NewServer(asRoot(New(s.Config)))
-	t.Cleanup(h.Close)
-	s.url = h.URL
-	return s
-}
-
-// asRoot serves requests that show nothing as if they came from a process of root's by a unix socket.
-func asRoot(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), peerKey{}, unix.Ucred{})))
-	})
 }
 
 func (s *server) do(t testing.TB, method, path, body string, header ...string) (int, string, http.Header) {

@@ -12,13 +12,15 @@ type approvalsInput struct {
 	Environment string `query:"environment" doc:"Only this environment's."`
 	Subject     string `query:"subject" doc:"Only what this promotion or execution asked."`
 	Pending     bool   `query:"pending" doc:"Only those that wait for answers."`
-	Limit       int    `query:"limit" minimum:"1" maximum:"1000" default:"20"`
+	PageInput
 }
 
 func (a *api) listApprovals(ctx context.Context, in *approvalsInput) (*listOutput[slipway.Approval], error) {
-	return listed(a.Approvals.ListApprovals(ctx, slipway.ApprovalFilter{
-		Application: in.Application, Environment: in.Environment, Subject: in.Subject, Pending: in.Pending,
-	}, in.Limit))
+	filter := slipway.ApprovalFilter{Application: in.Application, Environment: in.Environment, Subject: in.Subject, Pending: in.Pending}
+	return paged(a.page(ctx, &in.PageInput), func(after slipway.Mark, limit int) ([]slipway.Approval, error) {
+		filter.After = after
+		return a.Approvals.ListApprovals(ctx, filter, limit)
+	}, func(x slipway.Approval) slipway.Mark { return slipway.Mark{Time: x.Asked, ID: x.ID} })
 }
 
 func (a *api) getApproval(ctx context.Context, in *idInput) (*output[slipway.Approval], error) {

@@ -52,9 +52,13 @@ func (a *api) pushArtifact(ctx context.Context, in *pushArtifactInput) (*output[
 
 type artifactsInput struct {
 	Application string `path:"application"`
-	Limit       int    `query:"limit" minimum:"1" maximum:"1000" default:"50"`
+	PageInput
 }
 
 func (a *api) listArtifacts(ctx context.Context, in *artifactsInput) (*listOutput[slipway.Artifact], error) {
-	return listed(a.Triggers.ListArtifacts(ctx, in.Application, in.Limit))
+	filter := slipway.ArtifactFilter{Application: in.Application}
+	return paged(a.page(ctx, &in.PageInput), func(after slipway.Mark, limit int) ([]slipway.Artifact, error) {
+		filter.After = after
+		return a.Triggers.ListArtifacts(ctx, filter, limit)
+	}, func(x slipway.Artifact) slipway.Mark { return slipway.Mark{Time: x.Pushed, ID: x.ID} })
 }

@@ -29,6 +29,9 @@ func (a *api) getStatement(ctx context.Context, in *statementInput) (*output[jso
 	return found(json.RawMessage(text), err)
 }
 
-func (a *api) listKeys(ctx context.Context, _ *struct{}) (*listOutput[slipway.PublicKey], error) {
-	return listed(a.Statements.Keys(ctx))
+type keysInput struct{ PageInput }
+
+func (a *api) listKeys(ctx context.Context, in *keysInput) (*listOutput[slipway.PublicKey], error) {
+	all, err := a.Statements.Keys(ctx)
+	return cut(a.page(ctx, &in.PageInput), all, err, func(k slipway.PublicKey) string { return k.ID })
 }

@@ -28,17 +28,24 @@ type auditInput struct {
 	Failed      bool      `query:"failed" doc:"Only what was refused or failed."`
 	Uploads     bool      `query:"uploads" doc:"Also uploads of content that went well."`
 	Before      int64     `query:"before" minimum:"0" doc:"Only entries with a smaller seq."`
-	Limit       int       `query:"limit" minimum:"1" maximum:"1000" default:"50"`
+	PageInput
 }
 
 func (a *api) listAudit(ctx context.Context, in *auditInput) (*listOutput[slipway.AuditEntry], error) {
-	if a.Audit == nil {
-		return nil, slipway.Errorf(slipway.Unprepared, "cannot read the audit log: there is none")
-	}
-	return listed(a.Audit.AuditEntries(ctx, slipway.AuditFilter{
+	filter := slipway.AuditFilter{
 		Application: in.Application, Environment: in.Environment, By: in.By, Action: in.Action, Object: in.Object,
 		Since: in.Since, Until: in.Until, Failed: in.Failed, Uploads: in.Uploads, Before: in.Before,
-	}, in.Limit))
+	}
+	return paged(a.page(ctx, &in.PageInput), func(after slipway.Mark, limit int) ([]slipway.AuditEntry, error) {
+		seq, err := seqOf(after)
+		if err != nil {
+			return nil, err
+		}
+		if seq > 0 && (filter.Before == 0 || seq < filter.Before) {
+			filter.Before = seq
+		}
+		return a.Audit.AuditEntries(ctx, filter, limit)
+	}, func(e slipway.AuditEntry) slipway.Mark { return seqMark(e.Seq) })
 }
 
 type exportInput struct {
@@ -51,9 +58,6 @@ func export[I any](f function[I, huma.StreamResponse]) handler {
 }
 
 func (a *api) exportAudit(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
-	if a.Audit == nil {
-		return nil, slipway.Errorf(slipway.Unprepared, "cannot read the audit log: there is none")
-	}
 	head, err := a.Audit.AuditHead(ctx)
 	if err != nil {
 		return nil, err
@@ -83,9 +87,6 @@ func (a *api) exportAudit(ctx context.Context, in *exportInput) (*huma.StreamRes
 }
 
 func (a *api) auditCheckpoint(ctx context.Context, _ *struct{}) (*output[json.RawMessage], error) {
-	if a.Audit == nil || a.Checkpoint == nil {
-		return nil, slipway.Errorf(slipway.Unprepared, "cannot make a checkpoint: there is no audit log, or no key to sign with")
-	}
 	head, err := a.Audit.AuditHead(ctx)
 	if err != nil {
 		return nil, err

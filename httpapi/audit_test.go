@@ -290,6 +290,8 @@ func TestExportAudit(t *testing.T) {
 	if sum, err := audit.Verify(strings.NewReader(body)); err != nil || sum.Entries != 2 || sum.First != 5 {
 		t.Errorf("%+v, %v", sum, err)
 	}
+	s.Checkpoint = nil
+	s.url = serveHandler(t, asRoot(New(s.Config)))
 	if status, body, _ := s.do(t, "GET", "/v1/audit/checkpoint", ""); status != http.StatusServiceUnavailable {
 		t.Errorf("without a key: %d %s", status, body)
 	}

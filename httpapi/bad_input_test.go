@@ -154,7 +154,10 @@ type pathItem map[string]*operation
 func (p pathItem) operation(method string) *operation { return p[strings.ToLower(method)] }
 
 type operation struct {
-	root        *description
+	root       *description
+	Parameters []struct {
+		Name string `json:"name"`
+	} `json:"parameters"`
 	RequestBody *struct {
 		Content map[string]struct {
 			Schema  *schema `json:"schema"`

@@ -21,7 +21,7 @@ func (a *api) listLoadBalancers(ctx context.Context, in *balancersInput) (*listO
 	}
 	some := slices.DeleteFunc(routes, func(r slipway.Route) bool { return !matchesCluster(in.Application, in.Environment, r.Cluster) })
 	slices.SortFunc(some, func(x, y slipway.Route) int { return cmp.Compare(x.Cluster.String(), y.Cluster.String()) })
-	page, err := cut(&in.PageInput, some, nil, func(r slipway.Route) string { return r.Cluster.String() })
+	page, err := cut(a.page(ctx, &in.PageInput), some, nil, func(r slipway.Route) string { return r.Cluster.String() })
 	if err != nil {
 		return nil, err
 	}
@@ -34,11 +34,7 @@ func (a *api) listLoadBalancers(ctx context.Context, in *balancersInput) (*listO
 	for _, r := range page.Body.Items {
 		all = append(all, a.loadBalancer(r, pools, trouble))
 	}
-	out, err := listed(all, nil)
-	if err == nil {
-		out.Link, out.Body.Next = page.Link, page.Body.Next
-	}
-	return out, err
+	return &listOutput[slipway.LoadBalancer]{Link: page.Link, Body: list[slipway.LoadBalancer]{Items: all, Next: page.Body.Next}}, nil
 }
 
 type balancerInput struct {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/slipway-sh/slipway"
@@ -13,8 +14,15 @@ func (a *api) whoami(ctx context.Context, _ *struct{}) (*output[slipway.Whoami],
 	return found(who.Whoami(), nil)
 }
 
-func (a *api) listAccess(ctx context.Context, _ *struct{}) (*listOutput[slipway.Binding], error) {
-	return listed(a.Access.Bindings(ctx))
+type bindingsInput struct {
+	Subject string `query:"subject" doc:"Only what was given to this user, group or everyone." example:"group:ops"`
+	PageInput
+}
+
+func (a *api) listAccess(ctx context.Context, in *bindingsInput) (*listOutput[slipway.Binding], error) {
+	all, err := a.Access.Bindings(ctx)
+	some := slices.DeleteFunc(slices.Clone(all), func(b slipway.Binding) bool { return in.Subject != "" && b.Subject != in.Subject })
+	return cut(a.page(ctx, &in.PageInput), some, err, func(b slipway.Binding) string { return b.Subject + "\x00" + b.ID })
 }
 
 type grantInput struct{ Body slipway.BindingRequest }

@@ -188,7 +188,7 @@ func (a *api) listClusters(ctx context.Context, in *clustersInput) (*listOutput[
 			some = append(some, c)
 		}
 	}
-	page, err := cut(&in.PageInput, some, err, func(c slipway.Cluster) string { return c.Application + "\x00" + c.Environment })
+	page, err := cut(a.page(ctx, &in.PageInput), some, err, func(c slipway.Cluster) string { return c.Application + "\x00" + c.Environment })
 	if err != nil {
 		return nil, err
 	}

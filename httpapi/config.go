@@ -63,7 +63,7 @@ func (a *api) listConfigs(ctx context.Context, in *configsInput) (*listOutput[sl
 		return nil, err
 	}
 	all, err := a.Configs.Configs(ctx, cluster, 0)
-	return cut(&in.PageInput, all, err, func(v slipway.ConfigVersion) string { return fmt.Sprintf("%010d", math.MaxInt32-v.Number) })
+	return cut(a.page(ctx, &in.PageInput), all, err, func(v slipway.ConfigVersion) string { return fmt.Sprintf("%010d", math.MaxInt32-v.Number) })
 }
 
 type configDiffInput struct {

@@ -15,8 +15,6 @@ import (
 
 const (
 	eventPage = 500 // events read from the store at once
-	// newestOfKind is how many of the newest events are looked through for those of a kind.
-	newestOfKind = 10_000
 	// heartbeat is how often a silent stream shows that it lives, and looks into the store for what the bus may have lost.
 	heartbeat = 10 * time.Second
 )
@@ -30,9 +28,9 @@ type eventsInput struct {
 	Bake        string   `query:"bake" doc:"Only this bake's."`
 	Deployment  string   `query:"deployment" doc:"Only this deployment's."`
 	Kind        []string `query:"kind" doc:"Only events of one of these kinds." example:"deployment.started"`
-	Newest      bool     `query:"newest" doc:"Of more events than the limit the newest, not the oldest; still in order."`
-	Limit       int      `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many; a stream has no bound."`
+	Newest      bool     `query:"newest" doc:"Of more events than the limit the newest, still in order; the next page has those before them."`
 	Accept      string   `header:"Accept" hidden:"true"`
+	PageInput
 }
 
 func (in *eventsInput) filter() slipway.EventFilter {
@@ -46,54 +44,55 @@ func (a *api) events(ctx context.Context, in *eventsInput) (*huma.StreamResponse
 	if strings.Contains(in.Accept, "text/event-stream") {
 		return a.followEvents(ctx, in.filter(), in.kinds())
 	}
-	events, err := a.readEvents(ctx, in.filter(), in.kinds(), in.Limit)
+	out, err := a.readEvents(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	seen := a.seen(ctx, slipway.RoleViewer)
-	events = append([]slipway.Event{}, slices.DeleteFunc(events, func(e slipway.Event) bool { return !seen(e) })...)
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("Content-Type", "application/json")
-		_ = json.NewEncoder(c.BodyWriter()).Encode(list[slipway.Event]{Items: events}) // the client may be gone
+		if out.Link != "" {
+			c.SetHeader("Link", out.Link)
+		}
+		_ = json.NewEncoder(c.BodyWriter()).Encode(out.Body) // the client may be gone
 	}}, nil
 }
 
 // kinds returns what kinds are wanted; nil: all.
 func (in *eventsInput) kinds() []slipway.EventKind { return values[slipway.EventKind](in.Kind) }
 
-// readEvents returns stored events, in order.
-func (a *api) readEvents(ctx context.Context, filter slipway.EventFilter, kinds []slipway.EventKind, limit int) ([]slipway.Event, error) {
-	if len(kinds) == 0 {
-		return a.Store.Events(ctx, filter, limit)
+// readEvents returns a page of stored events, in order.
+func (a *api) readEvents(ctx context.Context, in *eventsInput) (*listOutput[slipway.Event], error) {
+	filter, kinds := in.filter(), in.kinds()
+	p := a.page(ctx, &in.PageInput)
+	seen := p.shows
+	p.shows = func(item any) bool {
+		e, ok := item.(slipway.Event)
+		return ok && (len(kinds) == 0 || slices.Contains(kinds, e.Kind)) && (seen == nil || seen(e))
 	}
-	var found []slipway.Event
-	for {
-		page := eventPage
-		if filter.Newest {
-			page = newestOfKind
-		}
-		events, err := a.Store.Events(ctx, filter, page)
+	out, err := paged(p, func(after slipway.Mark, limit int) ([]slipway.Event, error) {
+		seq, err := seqOf(after)
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range events {
-			filter.After = e.Seq
-			if slices.Contains(kinds, e.Kind) {
-				found = append(found, e)
-			}
+		if !filter.Newest {
+			filter.After = max(filter.After, seq)
+			return a.Store.Events(ctx, filter, limit)
 		}
-		switch {
-		case filter.Newest:
-			return found[max(0, len(found)-limit):], nil
-		case len(found) >= limit:
-			return found[:limit], nil
-		case len(events) < page:
-			return found, nil
-		}
+		filter.Before = seq
+		events, err := a.Store.Events(ctx, filter, limit)
+		slices.Reverse(events)
+		return events, err
+	}, func(e slipway.Event) slipway.Mark { return seqMark(e.Seq) })
+	if err == nil && filter.Newest {
+		slices.Reverse(out.Body.Items)
 	}
+	return out, err
 }
 
 func (a *api) followEvents(ctx context.Context, filter slipway.EventFilter, kinds []slipway.EventKind) (*huma.StreamResponse, error) {
+	if a.Bus == nil {
+		return nil, slipway.Errorf(slipway.Unprepared, "cannot follow events: this server has no live ones; read them page by page")
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	live, err := a.Bus.Subscribe(ctx) // before the store is read: what happens in between comes twice rather than never
 	if err != nil {

@@ -21,7 +21,7 @@ func (a *api) listGroups(ctx context.Context, in *groupsInput) (*listOutput[slip
 			some = append(some, g)
 		}
 	}
-	return cut(&in.PageInput, some, err, func(g slipway.ServerGroup) string { return g.Name })
+	return cut(a.page(ctx, &in.PageInput), some, err, func(g slipway.ServerGroup) string { return g.Name })
 }
 
 type groupInput struct {

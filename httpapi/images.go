@@ -20,7 +20,7 @@ type imageStatusesInput struct {
 func (a *api) listImageStatuses(ctx context.Context, in *imageStatusesInput) (*listOutput[slipway.ImageStatus], error) {
 	all, err := a.Catalog.Statuses(ctx, in.Application)
 	mark := func(s slipway.ImageStatus) slipway.Mark { return slipway.Mark{Time: s.Created, ID: string(s.Digest)} }
-	return newestFirst(&in.PageInput, all, err, mark)
+	return newestFirst(a.page(ctx, &in.PageInput), all, err, mark)
 }
 
 func (a *api) getAncestry(ctx context.Context, in *ImageInput) (*output[slipway.Ancestry], error) {

@@ -71,7 +71,7 @@ func (a *api) listInstances(ctx context.Context, in *instancesInput) (*listOutpu
 	if inOrder := func(x, y slipway.Machine) int { return cmp.Or(cmp.Compare(x.Group, y.Group), cmp.Compare(x.ID, y.ID)) }; !slices.IsSortedFunc(some, inOrder) {
 		slices.SortFunc(some, inOrder)
 	}
-	page, err := cut(&in.PageInput, some, nil, key)
+	page, err := cut(a.page(ctx, &in.PageInput), some, nil, key)
 	if err != nil {
 		return nil, err
 	}

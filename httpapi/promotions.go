@@ -28,11 +28,15 @@ func (a *api) planPromotion(ctx context.Context, in *promoteInput) (*output[slip
 type promotionsInput struct {
 	Application string `query:"application" doc:"Only this application's."`
 	Environment string `query:"environment" doc:"Only those to this environment."`
-	Limit       int    `query:"limit" minimum:"1" maximum:"1000" default:"20"`
+	PageInput
 }
 
 func (a *api) listPromotions(ctx context.Context, in *promotionsInput) (*listOutput[slipway.Promotion], error) {
-	return listed(a.Promoter.Promotions(ctx, slipway.Cluster{Application: in.Application, Environment: in.Environment}, in.Limit))
+	filter := slipway.PromotionFilter{To: slipway.Cluster{Application: in.Application, Environment: in.Environment}}
+	return paged(a.page(ctx, &in.PageInput), func(after slipway.Mark, limit int) ([]slipway.Promotion, error) {
+		filter.After = after
+		return a.Promoter.Promotions(ctx, filter, limit)
+	}, func(m slipway.Promotion) slipway.Mark { return slipway.Mark{Time: m.Started, ID: m.ID} })
 }
 
 func (a *api) getPromotion(ctx context.Context, in *idInput) (*output[slipway.Promotion], error) {
@@ -41,6 +45,9 @@ func (a *api) getPromotion(ctx context.Context, in *idInput) (*output[slipway.Pr
 
 // aboutPromotion is the cluster that it comes to, and whose change that is.
 func aboutPromotion(ctx context.Context, a *api, r request) ([]auth.Ask, error) {
+	if a.Promoter == nil {
+		return nil, slipway.Errorf(slipway.NotFound, "cannot find promotion %q: this server has no promotions", r.path("id"))
+	}
 	m, err := a.Promoter.Promotion(ctx, r.path("id"))
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ type bakesInput struct {
 
 func (a *api) listBakes(ctx context.Context, in *bakesInput) (*listOutput[slipway.Bake], error) {
 	filter := slipway.BakeFilter{Application: in.Application, States: values[slipway.BakeState](in.State)}
-	return paged(&in.PageInput, func(after slipway.Mark, limit int) ([]slipway.Bake, error) {
+	return paged(a.page(ctx, &in.PageInput), func(after slipway.Mark, limit int) ([]slipway.Bake, error) {
 		return a.Lists.ListBakes(ctx, filter, after, limit)
 	}, func(b slipway.Bake) slipway.Mark { return slipway.Mark{Time: b.Started, ID: b.ID} })
 }
@@ -32,7 +32,7 @@ type executionsInput struct {
 
 func (a *api) listExecutions(ctx context.Context, in *executionsInput) (*listOutput[slipway.Execution], error) {
 	filter := slipway.ExecutionFilter{Application: in.Application, States: values[slipway.ExecutionState](in.State), Image: slipway.Digest(in.Image)}
-	return paged(&in.PageInput, func(after slipway.Mark, limit int) ([]slipway.Execution, error) {
+	return paged(a.page(ctx, &in.PageInput), func(after slipway.Mark, limit int) ([]slipway.Execution, error) {
 		return a.Lists.ListExecutions(ctx, filter, after, limit)
 	}, func(e slipway.Execution) slipway.Mark { return slipway.Mark{Time: e.Started, ID: e.ID} })
 }
@@ -57,7 +57,7 @@ func (a *api) listDeployments(ctx context.Context, in *deploymentsInput) (*listO
 		Cluster: slipway.Cluster{Application: in.Application, Environment: in.Environment}, States: values[slipway.DeploymentState](in.State),
 		Kind: slipway.DeploymentKind(in.Kind), Image: slipway.Digest(in.Image), Execution: in.Execution, By: in.By,
 	}
-	return paged(&in.PageInput, func(after slipway.Mark, limit int) ([]slipway.Deployment, error) {
+	return paged(a.page(ctx, &in.PageInput), func(after slipway.Mark, limit int) ([]slipway.Deployment, error) {
 		return a.Lists.ListDeployments(ctx, filter, after, limit)
 	}, func(d slipway.Deployment) slipway.Mark { return slipway.Mark{Time: d.Started, ID: d.ID} })
 }
@@ -70,7 +70,7 @@ type applicationsInput struct{ PageInput }
 
 func (a *api) listApplications(ctx context.Context, in *applicationsInput) (*listOutput[slipway.Spec], error) {
 	all, err := a.Store.Applications(ctx)
-	return cut(&in.PageInput, all, err, func(s slipway.Spec) string { return s.Application })
+	return cut(a.page(ctx, &in.PageInput), all, err, func(s slipway.Spec) string { return s.Application })
 }
 
 type applicationInput struct {
@@ -90,7 +90,7 @@ type imagesInput struct {
 
 func (a *api) listImages(ctx context.Context, in *imagesInput) (*listOutput[slipway.Image], error) {
 	filter := slipway.ImageFilter{Application: in.Application, States: values[slipway.ImageState](in.State), Revoked: in.Revoked}
-	return paged(&in.PageInput, func(after slipway.Mark, limit int) ([]slipway.Image, error) {
+	return paged(a.page(ctx, &in.PageInput), func(after slipway.Mark, limit int) ([]slipway.Image, error) {
 		return a.Lists.ListImages(ctx, filter, after, limit)
 	}, func(i slipway.Image) slipway.Mark { return slipway.Mark{Time: i.Created, ID: string(i.Digest)} })
 }

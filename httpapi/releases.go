@@ -23,7 +23,7 @@ type releasesInput struct {
 
 func (a *api) listReleases(ctx context.Context, in *releasesInput) (*listOutput[slipway.Release], error) {
 	filter := slipway.ReleaseFilter{Environment: in.Environment, States: values[slipway.ReleaseState](in.State)}
-	return paged(&in.PageInput, func(after slipway.Mark, limit int) ([]slipway.Release, error) {
+	return paged(a.page(ctx, &in.PageInput), func(after slipway.Mark, limit int) ([]slipway.Release, error) {
 		return a.Lists.ListReleases(ctx, filter, after, limit)
 	}, func(r slipway.Release) slipway.Mark { return slipway.Mark{Time: r.Started, ID: r.ID} })
 }

@@ -32,7 +32,7 @@ func (a *api) listRestrictions(ctx context.Context, in *restrictionsInput) (*lis
 	// Oldest first, and by ID among equals.
 	key := func(r slipway.Restriction) string { return r.Since.UTC().Format(keyTime) + r.ID }
 	slices.SortFunc(some, func(x, y slipway.Restriction) int { return cmp.Compare(key(x), key(y)) })
-	return cut(&in.PageInput, some, nil, key)
+	return cut(a.page(ctx, &in.PageInput), some, nil, key)
 }
 
 // keyTime is a form of times in which their order is that of the text.

@@ -120,15 +120,14 @@ func form[I, O any](f function[I, O], h handler) handler {
 	h.takes, h.answers = bodyType(reflect.TypeFor[I]()), bodyType(reflect.TypeFor[O]())
 	h.register = func(a *api, to huma.API, op huma.Operation) {
 		huma.Register(to, op, func(ctx context.Context, in *I) (*O, error) {
+			if err := a.lacks[op.OperationID]; err != nil {
+				return nil, a.problemOf(ctx, op.OperationID, err)
+			}
 			if err := a.decide(ctx, in); err != nil {
 				return nil, a.problemOf(ctx, op.OperationID, err)
 			}
 			sign(ctx, in)
-			out, err := recorded(ctx, a, op.OperationID, in, f)
-			if err == nil {
-				a.reveal(ctx, out)
-			}
-			return out, err
+			return recorded(ctx, a, op.OperationID, in, f)
 		})
 	}
 	return h
@@ -231,17 +230,6 @@ type listOutput[T any] struct {
 }
 
 type output[T any] struct{ Body T }
-
-// listed answers with items, and [] where there are none.
-func listed[T any](items []T, err error) (*listOutput[T], error) {
-	if err != nil {
-		return nil, err
-	}
-	if items == nil {
-		items = []T{}
-	}
-	return &listOutput[T]{Body: list[T]{Items: items}}, nil
-}
 
 // found answers with one thing.
 func found[T any](thing T, err error) (*output[T], error) {

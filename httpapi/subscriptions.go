@@ -12,8 +12,11 @@ type SubscriptionInput struct {
 	ID string `path:"id"`
 }
 
-func (a *api) listSubscriptions(ctx context.Context, _ *struct{}) (*listOutput[slipway.Subscription], error) {
-	return listed(a.Subscriptions.ListSubscriptions(ctx))
+type subscriptionsInput struct{ PageInput }
+
+func (a *api) listSubscriptions(ctx context.Context, in *subscriptionsInput) (*listOutput[slipway.Subscription], error) {
+	all, err := a.Subscriptions.ListSubscriptions(ctx)
+	return cut(a.page(ctx, &in.PageInput), all, err, func(s slipway.Subscription) string { return s.Name + "\x00" + s.ID })
 }
 
 type addSubscriptionInput struct{ Body slipway.SubscriptionSpec }
@@ -58,13 +61,17 @@ func (a *api) testSubscription(ctx context.Context, in *SubscriptionInput) (*out
 }
 
 type deliveriesInput struct {
-	Subscription string                `query:"subscription"`
+	Subscription string                `query:"subscription" doc:"Only what this subscription, by its ID, sends."`
 	State        slipway.DeliveryState `query:"state" doc:"Only those in this state; dead is the list of what was given up."`
-	Limit        int                   `query:"limit" minimum:"1" maximum:"1000" default:"50"`
+	PageInput
 }
 
 func (a *api) listDeliveries(ctx context.Context, in *deliveriesInput) (*listOutput[slipway.Delivery], error) {
-	return listed(a.Subscriptions.ListDeliveries(ctx, slipway.DeliveryFilter{Subscription: in.Subscription, State: in.State}, in.Limit))
+	filter := slipway.DeliveryFilter{Subscription: in.Subscription, State: in.State}
+	return paged(a.page(ctx, &in.PageInput), func(after slipway.Mark, limit int) ([]slipway.Delivery, error) {
+		filter.After = after
+		return a.Subscriptions.ListDeliveries(ctx, filter, limit)
+	}, func(d slipway.Delivery) slipway.Mark { return slipway.Mark{Time: d.Created, ID: d.ID} })
 }
 
 type deliveryInput struct {

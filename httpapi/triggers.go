@@ -16,10 +16,12 @@ type TriggerInput struct {
 
 type triggersInput struct {
 	Application string `query:"application" doc:"Only this application's."`
+	PageInput
 }
 
 func (a *api) listTriggers(ctx context.Context, in *triggersInput) (*listOutput[slipway.Trigger], error) {
-	return listed(a.Triggers.ListTriggers(ctx, in.Application))
+	all, err := a.Triggers.ListTriggers(ctx, in.Application)
+	return cut(a.page(ctx, &in.PageInput), all, err, func(t slipway.Trigger) string { return t.Application + "\x00" + t.Name + "\x00" + t.ID })
 }
 
 type addTriggerInput struct {

@@ -60,7 +60,7 @@ func (a *api) rollback(ctx context.Context, in *rollbackInput) (*output[slipway.
 }
 
 func (a *api) abort(ctx context.Context, in *idInput) (*struct{}, error) {
-	if slipway.IsPromotion(in.ID) {
+	if slipway.IsPromotion(in.ID) && a.Promoter != nil {
 		return nil, a.Promoter.AbortPromotion(ctx, in.ID)
 	}
 	return nil, a.Operator.Abort(ctx, in.ID)

@@ -150,8 +150,8 @@ func (p *Promoter) Promotion(ctx context.Context, id string) (slipway.Promotion,
 }
 
 // Promotions implements [slipway.Promoter].
-func (p *Promoter) Promotions(ctx context.Context, to slipway.Cluster, limit int) ([]slipway.Promotion, error) {
-	return p.Store.Promotions(ctx, to, limit)
+func (p *Promoter) Promotions(ctx context.Context, filter slipway.PromotionFilter, limit int) ([]slipway.Promotion, error) {
+	return p.Store.Promotions(ctx, filter, limit)
 }
 
 // Admit returns nil if a deployment that is no promotion meets its environment's policy, should that be enforced, and Refused with all that is

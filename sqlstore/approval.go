@@ -48,7 +48,7 @@ func (s *Store) Approvals(ctx context.Context, filter slipway.ApprovalFilter, li
 		if filter.Pending {
 			q = q.Where("state = ?", string(slipway.ApprovalPending))
 		}
-		return newest(q, "asked", "id", limit)
+		return newest(beyond(q, "asked", "id", filter.After), "asked", "id", limit)
 	})
 }
 

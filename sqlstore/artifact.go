@@ -33,8 +33,8 @@ func (s *Store) Artifact(ctx context.Context, id string) (slipway.Artifact, erro
 }
 
 // Artifacts implements [slipway.TriggerStore].
-func (s *Store) Artifacts(ctx context.Context, application string, limit int) ([]slipway.Artifact, error) {
+func (s *Store) Artifacts(ctx context.Context, filter slipway.ArtifactFilter, limit int) ([]slipway.Artifact, error) {
 	return list[artifactRow, slipway.Artifact](ctx, s, s.read, "the artifacts", func(q *bun.SelectQuery) *bun.SelectQuery {
-		return newest(is(q, "application", application), "pushed", "id", limit)
+		return newest(beyond(is(q, "application", filter.Application), "pushed", "id", filter.After), "pushed", "id", limit)
 	})
 }

@@ -61,6 +61,9 @@ func (s *Store) Events(ctx context.Context, filter slipway.EventFilter, limit in
 		q = is(is(q, "application", filter.Application), "environment", filter.Environment)
 		q = is(is(is(q, "execution", filter.Execution), "bake", filter.Bake), "deployment", filter.Deployment)
 		q = q.Where("seq > ?", filter.After).Order(order)
+		if filter.Before > 0 {
+			q = q.Where("seq < ?", filter.Before)
+		}
 		if limit > 0 {
 			q = q.Limit(limit)
 		}

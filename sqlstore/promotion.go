@@ -36,8 +36,9 @@ func (s *Store) Promotion(ctx context.Context, id string) (slipway.Promotion, er
 }
 
 // Promotions implements [slipway.PromotionStore].
-func (s *Store) Promotions(ctx context.Context, to slipway.Cluster, limit int) ([]slipway.Promotion, error) {
+func (s *Store) Promotions(ctx context.Context, filter slipway.PromotionFilter, limit int) ([]slipway.Promotion, error) {
 	return list[promotionRow, slipway.Promotion](ctx, s, s.read, "the promotions", func(q *bun.SelectQuery) *bun.SelectQuery {
-		return newest(is(is(q, "application", to.Application), "environment", to.Environment), "started", "id", limit)
+		q = is(is(q, "application", filter.To.Application), "environment", filter.To.Environment)
+		return newest(beyond(q, "started", "id", filter.After), "started", "id", limit)
 	})
 }

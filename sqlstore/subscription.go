@@ -178,7 +178,8 @@ func (s *Store) Delivery(ctx context.Context, id string) (slipway.Delivery, erro
 // Deliveries implements [slipway.SubscriptionStore].
 func (s *Store) Deliveries(ctx context.Context, filter slipway.DeliveryFilter, limit int) ([]slipway.Delivery, error) {
 	return list[deliveryRow, slipway.Delivery](ctx, s, s.read, "the deliveries", func(q *bun.SelectQuery) *bun.SelectQuery {
-		return newest(is(is(q, "subscription", filter.Subscription), "state", string(filter.State)), "created", "id", limit)
+		q = is(is(q, "subscription", filter.Subscription), "state", string(filter.State))
+		return newest(beyond(q, "created", "id", filter.After), "created", "id", limit)
 	})
 }
 

@@ -82,6 +82,8 @@ func listedApprovals(t *testing.T, s slipway.ApprovalStore) {
 		{slipway.ApprovalFilter{Pending: true}, 0, pick(4, 3, 1)},
 		{slipway.ApprovalFilter{Application: "shop", Pending: true}, 0, pick(4, 1)},
 		{slipway.ApprovalFilter{Subject: "' OR ''='"}, 0, pick()},
+		{slipway.ApprovalFilter{After: slipway.Mark{Time: all[2].Asked, ID: all[2].ID}}, 0, pick(2, 1)},
+		{slipway.ApprovalFilter{Pending: true, After: slipway.Mark{Time: all[3].Asked, ID: all[3].ID}}, 1, pick(3)},
 	} {
 		same(t, c.want)(s.Approvals(ctx, c.filter, c.limit))
 	}

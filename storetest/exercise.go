@@ -615,6 +615,7 @@ func events(t *testing.T, s slipway.Store) {
 	for _, f := range []slipway.EventFilter{
 		{}, {After: 2}, {After: 4}, {Application: "shop"}, {Environment: "prod"}, {Application: "shop", Environment: "prod"},
 		{Execution: "x-1"}, {Bake: "b-1"}, {Bake: "b-1", After: 1}, {Deployment: "d-2"}, {Deployment: "d-3"},
+		{Before: 3}, {Before: 4, After: 1}, {Before: 1}, {Before: 9, Application: "shop"},
 	} {
 		want := []slipway.Event{}
 		for _, e := range stored {

@@ -18,7 +18,7 @@ func ExercisePromotions(t *testing.T, open func(t *testing.T) slipway.PromotionS
 		p.State, p.Waiting, p.Deployment, p.Finished = slipway.PromotionFailed, nil, "d-1", at(9)
 		must(t, s.PutPromotion(ctx, p))
 		same(t, p)(s.Promotion(ctx, p.ID))
-		same(t, []slipway.Promotion{p})(s.Promotions(ctx, prod, 0))
+		same(t, []slipway.Promotion{p})(s.Promotions(ctx, slipway.PromotionFilter{To: prod}, 0))
 	})
 	t.Run("promotions are listed newest first, narrowed and bounded", func(t *testing.T) {
 		s, ctx := open(t), t.Context()
@@ -27,11 +27,14 @@ func ExercisePromotions(t *testing.T, open func(t *testing.T) slipway.PromotionS
 		for _, p := range []slipway.Promotion{two, three, one} {
 			must(t, s.PutPromotion(ctx, p))
 		}
-		same(t, []slipway.Promotion{three, two, one})(s.Promotions(ctx, slipway.Cluster{}, 0))
-		same(t, []slipway.Promotion{three, two})(s.Promotions(ctx, slipway.Cluster{}, 2))
-		same(t, []slipway.Promotion{two, one})(s.Promotions(ctx, slipway.Cluster{Application: "shop"}, 0))
-		same(t, []slipway.Promotion{three, one})(s.Promotions(ctx, slipway.Cluster{Environment: "prod"}, 0))
-		same(t, []slipway.Promotion{})(s.Promotions(ctx, slipway.Cluster{Application: "shop", Environment: "qa"}, 0))
+		same(t, []slipway.Promotion{three, two, one})(s.Promotions(ctx, slipway.PromotionFilter{}, 0))
+		same(t, []slipway.Promotion{three, two})(s.Promotions(ctx, slipway.PromotionFilter{}, 2))
+		same(t, []slipway.Promotion{two, one})(s.Promotions(ctx, slipway.PromotionFilter{To: slipway.Cluster{Application: "shop"}}, 0))
+		same(t, []slipway.Promotion{three, one})(s.Promotions(ctx, slipway.PromotionFilter{To: slipway.Cluster{Environment: "prod"}}, 0))
+		same(t, []slipway.Promotion{})(s.Promotions(ctx, slipway.PromotionFilter{To: slipway.Cluster{Application: "shop", Environment: "qa"}}, 0))
+		after := slipway.Mark{Time: three.Started, ID: three.ID}
+		same(t, []slipway.Promotion{two, one})(s.Promotions(ctx, slipway.PromotionFilter{After: after}, 0))
+		same(t, []slipway.Promotion{two})(s.Promotions(ctx, slipway.PromotionFilter{After: after}, 1))
 	})
 }
 

@@ -75,6 +75,8 @@ func deliveryCursor(t *testing.T, s slipway.SubscriptionStore) {
 	same(t, int64(5))(s.StartCursor(ctx, "notify", 0))
 	same(t, []slipway.Delivery{delivery(2, "n-2"), delivery(1, "n-1")})(s.Deliveries(ctx, slipway.DeliveryFilter{}, 0))
 	same(t, []slipway.Delivery{delivery(1, "n-1")})(s.Deliveries(ctx, slipway.DeliveryFilter{Subscription: "n-1", State: slipway.DeliveryPending}, 1))
+	after := slipway.DeliveryFilter{After: slipway.Mark{Time: delivery(2, "n-2").Created, ID: "m-2"}}
+	same(t, []slipway.Delivery{delivery(1, "n-1")})(s.Deliveries(ctx, after, 0))
 }
 
 func claimDeliveries(t *testing.T, s slipway.SubscriptionStore) {

@@ -226,7 +226,9 @@ func artifacts(t *testing.T, s slipway.TriggerStore) {
 		must(t, s.PutArtifact(ctx, a))
 	}
 	same(t, one(2, "shop"))(s.Artifact(ctx, "af-2"))
-	same(t, []slipway.Artifact{one(3, "shop"), one(2, "shop")})(s.Artifacts(ctx, "shop", 2))
+	same(t, []slipway.Artifact{one(3, "shop"), one(2, "shop")})(s.Artifacts(ctx, slipway.ArtifactFilter{Application: "shop"}, 2))
+	last := slipway.ArtifactFilter{Application: "shop", After: slipway.Mark{Time: at(2), ID: "af-2"}}
+	same(t, []slipway.Artifact{one(1, "shop")})(s.Artifacts(ctx, last, 2))
 	if _, err := s.Artifact(ctx, "af-9"); slipway.CodeOf(err) != slipway.NotFound {
 		t.Error(err)
 	}

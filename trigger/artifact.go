@@ -118,8 +118,8 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // ListArtifacts implements [slipway.Triggers].
-func (s *Service) ListArtifacts(ctx context.Context, application string, limit int) ([]slipway.Artifact, error) {
-	return s.Store.Artifacts(ctx, application, limit)
+func (s *Service) ListArtifacts(ctx context.Context, filter slipway.ArtifactFilter, limit int) ([]slipway.Artifact, error) {
+	return s.Store.Artifacts(ctx, filter, limit)
 }
 
 // rebake returns the request of a bake as the application's newest one, but for the one file whose place the artifact takes.
