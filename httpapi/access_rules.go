@@ -17,7 +17,7 @@ type trustRulesInput struct{ PageInput }
 
 func (a *api) listTrust(ctx context.Context, in *trustRulesInput) (*listOutput[slipway.TrustRule], error) {
 	all, err := a.Access.TrustRules(ctx)
-	return cut(a.page(ctx, &in.PageInput), all, err, func(r slipway.TrustRule) string { return r.Name })
+	return sorted(a.page(ctx, &in.PageInput), all, err, func(r slipway.TrustRule) string { return r.Name })
 }
 
 func (a *api) getTrust(ctx context.Context, in *RuleInput) (*output[slipway.TrustRule], error) {
@@ -63,7 +63,7 @@ type accessRulesInput struct{ PageInput }
 
 func (a *api) listRules(ctx context.Context, in *accessRulesInput) (*listOutput[slipway.AccessRule], error) {
 	all, err := a.Access.AccessRules(ctx)
-	return cut(a.page(ctx, &in.PageInput), all, err, func(r slipway.AccessRule) string { return r.Name })
+	return sorted(a.page(ctx, &in.PageInput), all, err, func(r slipway.AccessRule) string { return r.Name })
 }
 
 func (a *api) getRule(ctx context.Context, in *RuleInput) (*output[slipway.AccessRule], error) {

@@ -10,7 +10,7 @@ type accountsInput struct{ PageInput }
 
 func (a *api) listAccounts(ctx context.Context, in *accountsInput) (*listOutput[slipway.Account], error) {
 	all, err := a.Accounts.Accounts(ctx)
-	return cut(a.page(ctx, &in.PageInput), all, err, func(x slipway.Account) string { return x.Name })
+	return sorted(a.page(ctx, &in.PageInput), all, err, func(x slipway.Account) string { return x.Name })
 }
 
 type accountInput struct {

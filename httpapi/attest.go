@@ -33,5 +33,5 @@ type keysInput struct{ PageInput }
 
 func (a *api) listKeys(ctx context.Context, in *keysInput) (*listOutput[slipway.PublicKey], error) {
 	all, err := a.Statements.Keys(ctx)
-	return cut(a.page(ctx, &in.PageInput), all, err, func(k slipway.PublicKey) string { return k.ID })
+	return sorted(a.page(ctx, &in.PageInput), all, err, func(k slipway.PublicKey) string { return k.ID })
 }

@@ -22,7 +22,7 @@ type bindingsInput struct {
 func (a *api) listAccess(ctx context.Context, in *bindingsInput) (*listOutput[slipway.Binding], error) {
 	all, err := a.Access.Bindings(ctx)
 	some := slices.DeleteFunc(slices.Clone(all), func(b slipway.Binding) bool { return in.Subject != "" && b.Subject != in.Subject })
-	return cut(a.page(ctx, &in.PageInput), some, err, func(b slipway.Binding) string { return b.Subject + "\x00" + b.ID })
+	return sorted(a.page(ctx, &in.PageInput), some, err, func(b slipway.Binding) string { return b.Subject + "\x00" + b.ID })
 }
 
 type grantInput struct{ Body slipway.BindingRequest }

@@ -13,7 +13,7 @@ type channelsInput struct {
 
 func (a *api) listChannels(ctx context.Context, in *channelsInput) (*listOutput[slipway.Channel], error) {
 	all, err := a.Store.Channels(ctx, in.Application)
-	return cut(a.page(ctx, &in.PageInput), all, err, func(c slipway.Channel) string { return c.Application + "\x00" + c.Name })
+	return sorted(a.page(ctx, &in.PageInput), all, err, func(c slipway.Channel) string { return c.Application + "\x00" + c.Name })
 }
 
 func (a *api) getChannel(ctx context.Context, in *ChannelInput) (*output[slipway.Channel], error) {

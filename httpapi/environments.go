@@ -33,7 +33,7 @@ func (a *api) listEnvironments(ctx context.Context, in *environmentsInput) (*lis
 	for i := range some {
 		some[i] = a.members(ctx, some[i])
 	}
-	return cut(a.page(ctx, &in.PageInput), some, err, func(e slipway.EnvironmentInfo) string { return e.Name })
+	return sorted(a.page(ctx, &in.PageInput), some, err, func(e slipway.EnvironmentInfo) string { return e.Name })
 }
 
 type environmentInput struct {

@@ -87,6 +87,7 @@ func shelve(t testing.TB, s *server) {
 			Instances:       []slipway.Instance{{ID: id("i"), Group: group, Image: digest, State: slipway.InstanceHealthy}},
 		})
 	}
+	slices.SortFunc(groups, func(a, b slipway.ServerGroup) int { return strings.Compare(a.Name, b.Name) }) // as providers list them
 	s.Provider.(*provider).groups = groups
 }
 
@@ -166,7 +167,7 @@ func TestEveryListHasPages(t *testing.T) {
 		for size := 1; size <= 2; size++ {
 			got, pages := s.read(t, path, size)
 			if !slices.Equal(got, all) || pages != (len(all)+size-1)/size {
-				t.Errorf("%s in pages of %d: %d items in %d pages, want %d:\n%s\n%s", r.id, size, len(got), pages, len(all), got, all)
+				t.Errorf("%s in pages of %d: %d items in %d pages, want %d:\n%.300s\n%.300s", r.id, size, len(got), pages, len(all), got, all)
 			}
 		}
 	}
@@ -224,11 +225,11 @@ func TestPagesAreFull(t *testing.T) {
 			want += shelved
 		}
 		if len(all) != want {
-			t.Errorf("%s: %d items, want %d: %s", r.id, len(all), want, all)
+			t.Errorf("%s: %d items, want %d: %.300s", r.id, len(all), want, all)
 		}
 		for size := 1; size <= 2; size++ {
 			if got, pages := s.read(t, path, size, bearer...); !slices.Equal(got, all) || pages != max(1, (len(all)+size-1)/size) {
-				t.Errorf("%s in pages of %d: %d pages of %s, want %s", r.id, size, pages, got, all)
+				t.Errorf("%s in pages of %d: %d pages of %.300s, want %.300s", r.id, size, pages, got, all)
 			}
 		}
 	}

@@ -148,12 +148,14 @@ func paged[T any](p page, read func(after slipway.Mark, limit int) ([]T, error),
 // maxBatch is how many records are read at once, of which few are shown.
 const maxBatch = 2000
 
+// sorted answers with a page of items, which are all there are, sorted by their keys: a database need not have the order of bytes.
+func sorted[T any](p page, items []T, err error, key func(T) string) (*listOutput[T], error) {
+	inOrder := slices.SortedFunc(slices.Values(items), func(x, y T) int { return cmp.Compare(key(x), key(y)) })
+	return cut(p, inOrder, err, key)
+}
+
 // cut answers with a page of items, which are all there are, in the order of their keys. No two have the same.
 func cut[T any](p page, items []T, err error, key func(T) string) (*listOutput[T], error) {
-	order := func(x, y T) int { return cmp.Compare(key(x), key(y)) }
-	if !slices.IsSortedFunc(items, order) {
-		items = slices.SortedFunc(slices.Values(items), order)
-	}
 	return part(p, items, err, func(item T) slipway.Mark { return slipway.Mark{ID: key(item)} }, func(item T, after slipway.Mark) bool {
 		return key(item) > after.ID
 	})

@@ -70,7 +70,7 @@ type applicationsInput struct{ PageInput }
 
 func (a *api) listApplications(ctx context.Context, in *applicationsInput) (*listOutput[slipway.Spec], error) {
 	all, err := a.Store.Applications(ctx)
-	return cut(a.page(ctx, &in.PageInput), all, err, func(s slipway.Spec) string { return s.Application })
+	return sorted(a.page(ctx, &in.PageInput), all, err, func(s slipway.Spec) string { return s.Application })
 }
 
 type applicationInput struct {

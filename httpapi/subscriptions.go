@@ -16,7 +16,7 @@ type subscriptionsInput struct{ PageInput }
 
 func (a *api) listSubscriptions(ctx context.Context, in *subscriptionsInput) (*listOutput[slipway.Subscription], error) {
 	all, err := a.Subscriptions.ListSubscriptions(ctx)
-	return cut(a.page(ctx, &in.PageInput), all, err, func(s slipway.Subscription) string { return s.Name + "\x00" + s.ID })
+	return sorted(a.page(ctx, &in.PageInput), all, err, func(s slipway.Subscription) string { return s.Name + "\x00" + s.ID })
 }
 
 type addSubscriptionInput struct{ Body slipway.SubscriptionSpec }

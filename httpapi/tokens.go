@@ -11,7 +11,7 @@ type tokensInput struct{ PageInput }
 
 func (a *api) listTokens(ctx context.Context, in *tokensInput) (*listOutput[slipway.Token], error) {
 	all, err := a.Access.Tokens(ctx)
-	return cut(a.page(ctx, &in.PageInput), all, err, func(t slipway.Token) string { return t.Name + "\x00" + t.ID })
+	return sorted(a.page(ctx, &in.PageInput), all, err, func(t slipway.Token) string { return t.Name + "\x00" + t.ID })
 }
 
 type tokenInput struct{ Body slipway.TokenRequest }

@@ -21,7 +21,7 @@ type triggersInput struct {
 
 func (a *api) listTriggers(ctx context.Context, in *triggersInput) (*listOutput[slipway.Trigger], error) {
 	all, err := a.Triggers.ListTriggers(ctx, in.Application)
-	return cut(a.page(ctx, &in.PageInput), all, err, func(t slipway.Trigger) string { return t.Application + "\x00" + t.Name + "\x00" + t.ID })
+	return sorted(a.page(ctx, &in.PageInput), all, err, func(t slipway.Trigger) string { return t.Application + "\x00" + t.Name + "\x00" + t.ID })
 }
 
 type addTriggerInput struct {
