@@ -41,6 +41,7 @@ type Execution struct {
 	Parameters map[string]string `json:"parameters,omitempty"`
 	Cause      Cause             `json:"cause,omitzero"`
 	Attempt    int               `json:"attempt,omitempty"` // 1, and one more with each restart
+	Asked      string            `json:"asked,omitempty"`   // the request that the last restart was asked for with, if it had a key
 	Behind     string            `json:"behind,omitempty"`  // of one that is queued: the execution it waits for
 	Stages     []StageRecord     `json:"stages,omitempty"`
 }

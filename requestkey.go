@@ -2,6 +2,9 @@ package slipway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
 	"time"
 )
 
@@ -50,4 +53,18 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 func RequestIDOf(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
+}
+
+// requestedLength is how long an ID is without its prefix: as of those that are drawn.
+const requestedLength = 10
+
+// RequestedID returns the ID, with the prefix, of the thing that the request of ctx makes: the same for every try of it, and another one for
+// every other request. "" if ctx is of no request that may be carried out again: then an ID is drawn.
+func RequestedID(ctx context.Context, prefix string) string {
+	request := RequestIDOf(ctx)
+	if request == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(prefix + request))
+	return prefix + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:requestedLength]
 }

@@ -129,6 +129,9 @@ func (k *Keeper) Vote(ctx context.Context, id string, approve bool, comment stri
 			return a, slipway.Errorf(slipway.Refused, "cannot answer %s: %s is no approver of %s", id, by.Name, place(a))
 		}
 	}
+	if Said(a, by, approve, comment) {
+		return a, nil
+	}
 	a, err = k.Store.ChangeApproval(ctx, id, func(a *slipway.Approval) error {
 		changed, err := Cast(*a, by, approve, comment, k.Now().UTC())
 		if err == nil {

@@ -53,6 +53,14 @@ func Cast(a slipway.Approval, by slipway.Principal, approve bool, comment string
 	return a, nil
 }
 
+// Said reports whether the person's answer to an approval is just this one already: what is said again changes nothing.
+func Said(a slipway.Approval, by slipway.Principal, approve bool, comment string) bool {
+	stands := a.State == slipway.ApprovalPending || a.State == slipway.ApprovalGranted || a.State == slipway.ApprovalRejected
+	return stands && slices.ContainsFunc(a.Votes, func(v slipway.Vote) bool {
+		return v.By == by.Name && v.Approve == approve && v.Comment == strings.TrimSpace(comment)
+	})
+}
+
 // Counts returns nil if the person's answer counts, and Refused with the reason if not.
 func Counts(a slipway.Approval, by slipway.Principal) error {
 	switch {

@@ -190,10 +190,18 @@ func (g *Guard) Start(ctx context.Context, req slipway.StartRequest) (slipway.In
 	if err := image.NotRevoked("start a machine of " + req.Application); err != nil {
 		return slipway.Instance{}, err
 	}
-	var random [5]byte
-	_, _ = rand.Read(random[:]) // never fails
+	id := slipway.RequestedID(ctx, "i-")
+	if id != "" { // an earlier try of the same request may have started it
+		if i, err := g.Provider.Instance(ctx, id); slipway.CodeOf(err) != slipway.NotFound {
+			return i, err
+		}
+	} else {
+		var random [5]byte
+		_, _ = rand.Read(random[:]) // never fails
+		id = "i-" + hex.EncodeToString(random[:])
+	}
 	spec := slipway.MachineSpec{
-		ID: "i-" + hex.EncodeToString(random[:]), Owner: "started" + told(req.By, req.Reason), Image: image.Digest, Service: image.Service, Expires: time.Now().Add(stay).UTC(),
+		ID: id, Owner: "started" + told(req.By, req.Reason), Image: image.Digest, Service: image.Service, Expires: time.Now().Add(stay).UTC(),
 	}
 	if req.Environment != "" {
 		spec.Cluster = slipway.Cluster{Application: req.Application, Environment: req.Environment}

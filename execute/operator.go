@@ -35,8 +35,11 @@ func (o *Operator) RunPipeline(ctx context.Context, req slipway.PipelineRequest)
 	if err := req.Validate(); err != nil {
 		return slipway.Execution{}, err
 	}
-	id := ship.DerivedID("x-", "key "+req.Application+" "+req.Key)
-	if req.Key == "" {
+	id := slipway.RequestedID(ctx, "x-")
+	if req.Key != "" {
+		id = ship.DerivedID("x-", "key "+req.Application+" "+req.Key)
+	}
+	if id == "" {
 		id = o.newID()
 	} else if x, err := o.Parts.Store.Execution(ctx, id); slipway.CodeOf(err) != slipway.NotFound {
 		return x, err
@@ -94,6 +97,10 @@ func (o *Operator) RestartExecution(ctx context.Context, id string, req slipway.
 	if err != nil {
 		return x, err
 	}
+	asked := slipway.RequestedID(ctx, "restart-")
+	if asked != "" && x.Asked == asked { // an earlier try of the same request has restarted it
+		return x, nil
+	}
 	switch {
 	case x.Pipeline == "" || x.Definition == nil:
 		return x, slipway.Errorf(slipway.Conflict, "cannot restart %s: it runs no pipeline; ship again", id)
@@ -120,6 +127,7 @@ func (o *Operator) RestartExecution(ctx context.Context, id string, req slipway.
 		in.Version = image.Version
 	}
 	x.Attempt++
+	x.Asked = asked
 	x.State, x.Error, x.Finished, x.Behind = slipway.ExecutionRunning, nil, time.Time{}, ""
 	in.Execution = x
 	return o.start(ctx, in)

@@ -188,7 +188,7 @@ func (r route) headers() []*huma.Param {
 	var all []*huma.Param
 	if r.once() {
 		all = append(all, &huma.Param{Name: keyHeader, In: "header", Schema: text, Example: "6f1c1d3e-8a53-4c7b-9a5e-0d5a3c1f7b2a",
-			Description: "Makes it safe to send the request again: within 24 hours the same key and request get the first answer."})
+			Description: "Makes it safe to send the request again: within 24 hours the same key and request get the first answer, or what the first has begun, if slipwayd died before it answered."})
 	}
 	if r.tag || r.tells {
 		all = append(all, &huma.Param{Name: "If-None-Match", In: "header", Schema: text, Description: "An ETag that was answered before: 304 if it still is what the answer would have."})

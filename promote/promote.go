@@ -87,6 +87,7 @@ func (p *Promoter) PlanPromotion(ctx context.Context, req slipway.PromoteRequest
 
 // Promote implements [slipway.Promoter].
 func (p *Promoter) Promote(ctx context.Context, req slipway.PromoteRequest) (slipway.Promotion, error) {
+	req.ID = cmp.Or(req.ID, slipway.RequestedID(ctx, "m-"))
 	if req.ID != "" {
 		if known, err := p.Store.Promotion(ctx, req.ID); slipway.CodeOf(err) != slipway.NotFound {
 			return known, err

@@ -46,6 +46,7 @@ func (o *Operator) Command(ctx context.Context, deployment string, c slipway.Com
 	defer cancel()
 	handle, err := o.Temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: deploy.WorkflowID(d.Cluster), RunID: run, UpdateName: deploy.UpdateCommand, Args: []any{c},
+		UpdateID:     slipway.RequestedID(ctx, "u-"), // one that was heard is answered again; "": a new one
 		WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {

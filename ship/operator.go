@@ -64,6 +64,9 @@ func (o *Operator) Bake(ctx context.Context, req slipway.BakeRequest) (slipway.B
 	if err := req.Validate(); err != nil {
 		return slipway.Bake{}, err
 	}
+	if b, is, err := begun(ctx, "b-", o.Store.Bake); is {
+		return b, err
+	}
 	in, err := o.accept(ctx, req, nil)
 	if err != nil {
 		return slipway.Bake{}, err
@@ -92,6 +95,9 @@ func (o *Operator) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.E
 	if err := req.Validate(); err != nil {
 		return slipway.Execution{}, err
 	}
+	if x, is, err := begun(ctx, "x-", o.Store.Execution); is {
+		return x, err
+	}
 	for _, environment := range req.Environments {
 		// Said now rather than after the bake.
 		if err := deploy.Nameable(ctx, o.Store, slipway.Cluster{Application: req.Spec.Application, Environment: environment}); err != nil {
@@ -103,11 +109,16 @@ func (o *Operator) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.E
 		return slipway.Execution{}, err
 	}
 	x := slipway.Execution{
-		ID: o.NewID("x-"), Application: req.Spec.Application, Environments: req.Environments, State: slipway.ExecutionRunning,
+		ID: o.newID(ctx, "x-"), Application: req.Spec.Application, Environments: req.Environments, State: slipway.ExecutionRunning,
 		Bake: in.Bake.ID, Deployments: []string{}, Started: in.Bake.Started,
 	}
 	in.Bake.Execution = x.ID
-	if _, err := o.start(ctx, shipStart(x), shipWorkflow, ShipInput{Execution: x, Bake: in, Deploy: req.Deploy}, nil); err != nil {
+	_, err = o.start(ctx, shipStart(x), shipWorkflow, ShipInput{Execution: x, Bake: in, Deploy: req.Deploy}, func(id string) (bool, error) {
+		other, err := o.Store.Execution(ctx, id)
+		return other.State.Done(), err
+	})
+	var running *underWay
+	if err != nil && !errors.As(err, &running) { // what runs under its ID is it
 		return slipway.Execution{}, err
 	}
 	return recorded(ctx, func() (slipway.Execution, error) { return o.Store.Execution(ctx, x.ID) })
@@ -117,6 +128,9 @@ func (o *Operator) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.E
 func (o *Operator) Deploy(ctx context.Context, req slipway.DeployRequest) (slipway.Deployment, error) {
 	if err := req.Validate(); err != nil {
 		return slipway.Deployment{}, err
+	}
+	if d, is, err := begun(ctx, "d-", o.Store.Deployment); is {
+		return d, err
 	}
 	d, err := o.plan(ctx, req)
 	if err != nil {
@@ -157,6 +171,9 @@ func (p *Parts) Plan(ctx context.Context, req slipway.DeployRequest) (slipway.De
 func (o *Operator) Rollback(ctx context.Context, req slipway.RollbackRequest) (slipway.Deployment, error) {
 	if err := req.Validate(); err != nil {
 		return slipway.Deployment{}, err
+	}
+	if d, is, err := begun(ctx, "d-", o.Store.Deployment); is {
+		return d, err
 	}
 	d, err := deploy.PlanRollback(ctx, o.Store, o.Provider, req)
 	if err == nil {
@@ -254,16 +271,16 @@ func (o *Operator) deploy(ctx context.Context, d slipway.Deployment) (slipway.De
 			return slipway.Deployment{}, ctx.Err()
 		}
 	}
-	d.ID, d.State, d.Step, d.Undo, d.Started = o.NewID("d-"), slipway.DeploymentRunning, "accepted", []slipway.Undo{}, time.Now().UTC()
+	d.ID, d.State, d.Step, d.Undo, d.Started = o.newID(ctx, "d-"), slipway.DeploymentRunning, "accepted", []slipway.Undo{}, time.Now().UTC()
 	_, err := o.start(ctx, deploy.StartOptions(d), deploy.WorkflowName, d, func(id string) (bool, error) {
 		other, err := o.Store.Deployment(ctx, id)
 		return other.State.Done(), err
 	})
 	var running *underWay
-	if errors.As(err, &running) {
+	if errors.As(err, &running) && running.id != d.ID {
 		return o.conflict(ctx, d, running.id)
 	}
-	if err != nil {
+	if err != nil && running == nil {
 		return slipway.Deployment{}, err
 	}
 	return recorded(ctx, func() (slipway.Deployment, error) { return o.Store.Deployment(ctx, d.ID) })
@@ -320,7 +337,7 @@ func (o *Operator) accept(ctx context.Context, req slipway.BakeRequest, known *s
 		Request: digest,
 		After:   req.After,
 		Bake: slipway.Bake{
-			ID: o.NewID("b-"), Key: slipway.DigestOf([]byte(key)), Request: digest, Base: base,
+			ID: o.newID(ctx, "b-"), Key: slipway.DigestOf([]byte(key)), Request: digest, Base: base,
 			Application: req.Spec.Application, Version: req.Version, State: slipway.BakeRunning, Started: time.Now().UTC(),
 		},
 	}, nil

@@ -16,6 +16,9 @@ const maxDifferences = 100
 
 // Rebuild implements [slipway.Operator].
 func (o *Operator) Rebuild(ctx context.Context, req slipway.RebuildRequest) (slipway.Bake, error) {
+	if b, is, err := begun(ctx, "b-", o.Store.Bake); is {
+		return b, err
+	}
 	image, err := o.Store.FindImage(ctx, req.Application, req.Image)
 	if err != nil {
 		return slipway.Bake{}, err

@@ -30,8 +30,11 @@ func (o *Operator) Release(ctx context.Context, req slipway.ReleaseRequest) (sli
 	if err := req.Validate(); err != nil {
 		return slipway.Release{}, err
 	}
+	if r, is, err := begun(ctx, "r-", o.Store.Release); is {
+		return r, err
+	}
 	r := slipway.Release{
-		ID: o.NewID("r-"), Environment: req.Environment, Parallel: req.Parallel, State: slipway.ReleaseRunning,
+		ID: o.newID(ctx, "r-"), Environment: req.Environment, Parallel: req.Parallel, State: slipway.ReleaseRunning,
 		Reason: req.Reason, By: req.By, Started: time.Now().UTC(),
 	}
 	in := ReleaseInput{}
