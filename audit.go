@@ -48,6 +48,8 @@ type AuditEntry struct {
 	Code    Code   `json:"code,omitempty"`   // of the failure; none of a success
 	Message string `json:"message,omitempty"`
 	Place   string `json:"place,omitempty"`
+	// Count is how many were turned away of which this entry tells, if it is not of one: of an address, by nobody who is known, within a minute.
+	Count int `json:"count,omitempty"`
 
 	Previous string `json:"previous"` // the hash of the entry before; of the first 64 zeros
 	Hash     string `json:"hash,omitempty"`

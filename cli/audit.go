@@ -128,6 +128,8 @@ func auditOutcome(e slipway.AuditEntry) string {
 	switch {
 	case e.Phase == slipway.AuditAsked:
 		return "open"
+	case e.Phase == slipway.AuditRefused && e.Count > 1:
+		return fmt.Sprintf("refused: %s, %d times", e.Code, e.Count)
 	case e.Phase == slipway.AuditRefused:
 		return "refused: " + string(e.Code)
 	case e.Code != "":

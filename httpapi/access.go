@@ -192,7 +192,7 @@ func bodyOf(in any) any {
 // sign writes who asks into every field By of what changes something, however that came to be there: nobody can ask in another's name. Only
 // who is local, and could write into slipwayd's own records, may say for whom that is. Where nothing is changed, By is what is looked for.
 func sign(ctx context.Context, in any) {
-	if p, _ := ctx.Value(requestKey{}).(pending); p.route != nil && p.route.method != http.MethodGet && p.route.access.role != slipway.RoleViewer {
+	if p, _ := ctx.Value(requestKey{}).(pending); p.route != nil && p.route.changes() {
 		signValue(reflect.ValueOf(in).Elem(), slipway.PrincipalOf(ctx), 0)
 	}
 }

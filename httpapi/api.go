@@ -55,7 +55,19 @@ type Config struct {
 // New returns the API's handler. Who asks is known by a token, a session, or, on a unix socket of a server with [ConnContext], by whose
 // process it is. It refuses what a web page of another origin sends. The server round it sets the limits on time: none on writing, since
 // events and logs are streams.
-func New(cfg Config) http.Handler { return newAPI(cfg).handler() }
+func New(cfg Config) *Handler {
+	a := newAPI(cfg)
+	return &Handler{a.handler(), a}
+}
+
+// Handler serves the API.
+type Handler struct {
+	http.Handler
+	api *api
+}
+
+// Close writes what of the audit log was to be written later. Call it when nothing is served any more.
+func (h *Handler) Close() { h.api.strangers.flush() }
 
 func newAPI(cfg Config) *api {
 	a := &api{Config: cfg}
@@ -83,6 +95,7 @@ func newAPI(cfg Config) *api {
 	}
 	a.clusters = clusters{store: cfg.Store, records: records, provider: cfg.Provider, pools: cfg.Pools, log: a.Log}
 	a.decide, a.lacks = a.permit, a.lacking()
+	a.strangers = newTally(a.writeTurnedAway)
 	return a
 }
 
@@ -104,13 +117,14 @@ func (a *api) mount(h huma.API) {
 
 type api struct {
 	Config
-	clusters clusters
-	mux      *http.ServeMux
-	changes  locks
-	decide   func(ctx context.Context, in any) error // whether a request may be done: permit
-	lacks    map[string]error                        // why routes cannot be served, by their operation ID
-	views    map[string]bool                         // paths of routes that show one thing
-	states   batches[snapshot]
+	clusters  clusters
+	mux       *http.ServeMux
+	changes   locks
+	decide    func(ctx context.Context, in any) error // whether a request may be done: permit
+	lacks     map[string]error                        // why routes cannot be served, by their operation ID
+	views     map[string]bool                         // paths of routes that show one thing
+	states    batches[snapshot]
+	strangers *tally
 }
 
 // route is one line of the API's table.

@@ -58,17 +58,19 @@ func tried(ctx context.Context, by slipway.Principal) {
 // made by [get], [post], [stream] or [follow]. What is about to be done is recorded before, or is not done; the functions in [form] see to
 // that. What never gets that far is recorded here.
 func (a *api) audited(mux *http.ServeMux, next http.Handler) http.Handler {
-	changes := map[string]route{}
+	routes := map[string]route{}
 	for _, r := range a.routes() {
-		if r.changes() {
-			changes[r.method+" "+r.path] = r
-		}
+		routes[r.method+" "+r.path] = r
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, pattern := mux.Handler(r)
-		route, ok := changes[pattern]
-		if !ok {
+		route, ok := routes[pattern]
+		switch {
+		case !ok:
 			next.ServeHTTP(w, r)
+			return
+		case !route.changes():
+			a.questioned(route, next, w, r)
 			return
 		}
 		t := a.attempt(route, r)
@@ -93,7 +95,7 @@ func (a *api) attempt(route route, r *http.Request) *attempt {
 	t := &attempt{a: a, route: route, request: r, values: pathValues(route.path, r.URL)}
 	by := slipway.PrincipalOf(r.Context())
 	if by.Name == "" { // nobody who is known
-		by.Kind, by.Name = "unknown", "unknown"
+		by.Kind, by.Name = unknownKind, "unknown"
 	}
 	t.entry = slipway.AuditEntry{
 		By: t.who(by), Client: brief(r.UserAgent(), maxAuditName),
@@ -228,6 +230,10 @@ func (t *attempt) end(status int, p *Problem, e *slipway.AuditEntry) {
 	}
 	if t.entry.Asked != 0 { // the entry of the beginning has it
 		e.Input = nil
+	}
+	if stranger(*e) && status >= http.StatusBadRequest && t.entry.Asked == 0 {
+		t.a.strangers.add(callerOf(t.request), *e)
+		return
 	}
 	if _, err := t.append(context.WithoutCancel(t.request.Context()), *e); err != nil {
 		t.a.Log.Error("cannot write the audit log: this is not in it", "action", e.Action, "by", e.By.Name, "object", e.Object,

@@ -245,44 +245,31 @@ type buckets struct {
 	burst int
 
 	mu         sync.Mutex
-	young, old map[string]*bucket
-}
-
-type bucket struct {
-	*rate.Limiter
-	missed int // what was not let through since something was
+	young, old map[string]*rate.Limiter
 }
 
 func newBuckets(limit rate.Limit, burst int) *buckets {
-	return &buckets{limit: limit, burst: burst, young: map[string]*bucket{}}
+	return &buckets{limit: limit, burst: burst, young: map[string]*rate.Limiter{}}
 }
 
 // take takes one of the key's tokens; it returns how long there will be none.
 func (b *buckets) take(key string) time.Duration {
-	wait, _ := b.count(key)
-	return wait
-}
-
-// count is as take, and returns how many times there was none since there last was one.
-func (b *buckets) count(key string) (wait time.Duration, missed int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	one, ok := b.young[key]
 	if !ok {
 		if one, ok = b.old[key]; !ok {
-			one = &bucket{Limiter: rate.NewLimiter(b.limit, b.burst)}
+			one = rate.NewLimiter(b.limit, b.burst)
 		}
 		if len(b.young) >= remembered {
-			b.old, b.young = b.young, map[string]*bucket{}
+			b.old, b.young = b.young, map[string]*rate.Limiter{}
 		}
 		b.young[key] = one
 	}
 	r := one.Reserve()
-	if wait = r.Delay(); wait > 0 {
+	wait := r.Delay()
+	if wait > 0 {
 		r.Cancel()
-		one.missed++
-		return wait, one.missed
 	}
-	missed, one.missed = one.missed, 0
-	return 0, missed
+	return wait
 }

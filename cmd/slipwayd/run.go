@@ -299,7 +299,9 @@ func run(ctx context.Context, o options) (err error) {
 		Store: store, Configs: configs, Hands: guard, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Access: access, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate}, PublicURL: o.publicURL, Log: o.log, Version: o.version,
 	})
-	return errors.Join(serve(ctx, o, api, listeners, started), whyEnded(ctx))
+	err = serve(ctx, o, api, listeners, started)
+	api.Close()
+	return errors.Join(err, whyEnded(ctx))
 }
 
 // prune unmounts the layers of no machine there is and of no server group, which may be about to launch one.

@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-sh/slipway/test/daemon"
 	"github.com/slipway-sh/slipway/test/load"
 	"github.com/slipway-sh/slipway/test/mailserver"
+	"github.com/slipway-sh/slipway/test/oidcserver"
 )
 
 // TestScripts runs every script of testdata. They share one slipwayd, and with it the cache of Debian bases; each has an
@@ -69,6 +70,9 @@ func TestScripts(t *testing.T) {
 			"hello":    hello,
 			"http":     ask,
 			"json":     jsonPath,
+			"issuer":   issuer,
+			"logs-in":  logsIn,
+			"browse":   browse,
 			"listen":   listen,
 			"save":     save,
 			"slipwayd": slipwayd,
@@ -99,6 +103,8 @@ type script struct {
 	inbox    *inbox             // nil until it has one
 	mail     *mailserver.Server // nil until it has one
 	load     *load.Generator
+	issuer   *oidcserver.Server             // nil until it has one
+	browsers map[string]*oidcserver.Browser // by who has them
 }
 
 type daemonKey struct{}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -53,6 +54,8 @@ type Server struct {
 	codes     map[string]string   // request IDs by code
 	refreshes map[string]*refresh
 	devices   map[string]*device // by device code
+	bearer    string // of a CI job
+	claims    map[string]any
 	refreshed int
 	revoked   int
 }
@@ -93,6 +96,7 @@ func New(users ...User) (*Server, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login", s.login)
 	mux.HandleFunc("/device", s.device)
+	mux.HandleFunc("GET /job", s.job)
 	mux.Handle("/", s.provider)
 	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.http.Serve(l) }()
@@ -167,6 +171,33 @@ func (s *Server) SignWith(key *rsa.PrivateKey, claims map[string]any) (string, e
 		return "", err
 	}
 	return signed.CompactSerialize()
+}
+
+// SetJob says whose jobs ask at JobURL for tokens, as GitHub Actions' do, with what to show there.
+func (s *Server) SetJob(bearer string, claims map[string]any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bearer, s.claims = bearer, claims
+}
+
+// JobURL is where a job asks for a token.
+func (s *Server) JobURL() string { return s.URL + "/job?api-version=2.0" }
+
+func (s *Server) job(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	bearer, claims := s.bearer, maps.Clone(s.claims)
+	s.mu.Unlock()
+	if bearer == "" || r.Header.Get("Authorization") != "Bearer "+bearer {
+		http.Error(w, "no such job", http.StatusUnauthorized)
+		return
+	}
+	claims["aud"] = r.URL.Query().Get("audience")
+	token, err := s.Sign(claims)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]string{"value": token})
 }
 
 // login shows a form, and sends who fills it in well back to where that one came from.
