@@ -50,6 +50,7 @@ type Authority struct {
 	throttle *throttle
 	good     *recent // what was shown and found good lately
 	attempts *attempts
+	changes  *changes
 	log      *slog.Logger
 }
 
@@ -73,7 +74,7 @@ func New(c Config) *Authority {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Authority{config: c, store: c.Store, throttle: newThrottle(c.Now), good: newRecent(), attempts: newAttempts(), log: c.Log}
+	return &Authority{config: c, store: c.Store, throttle: newThrottle(c.Now), good: newRecent(), attempts: newAttempts(), changes: newChanges(), log: c.Log}
 }
 
 func (a *Authority) now() time.Time { return a.config.Now() }
@@ -138,7 +139,7 @@ func (a *Authority) byToken(ctx context.Context, secret, address string) (Identi
 		return Identity{}, slipway.Errorf(slipway.Unauthenticated, "cannot tell who asks: the token %s expired at %s; rotate it, or make another",
 			t.Name, t.Expires.UTC().Format(time.RFC3339))
 	}
-	if now.Sub(t.Used) >= time.Minute {
+	if now.Sub(t.Used) >= time.Minute && !glancing(ctx) {
 		if err := a.store.UseToken(ctx, t.ID, now, address); err != nil { // who asks need not suffer for it
 			a.log.Warn("cannot note that a token was used", "token", t.Name, "error", err)
 		}

@@ -39,6 +39,7 @@ func (a *Authority) Grant(ctx context.Context, r slipway.BindingRequest) (slipwa
 	if err := a.Spend(ctx, r.Grant()); err != nil {
 		return slipway.Binding{}, err
 	}
+	defer a.changes.tell()
 	return a.store.PutBinding(ctx, slipway.Binding{
 		ID: newID("g"), Subject: r.Subject, Grant: r.Grant(), By: slipway.PrincipalOf(ctx).Name, Created: a.now(),
 	})
@@ -49,6 +50,7 @@ func (a *Authority) Revoke(ctx context.Context, id string) (slipway.Binding, err
 	if a.store == nil {
 		return slipway.Binding{}, storeless()
 	}
+	defer a.changes.tell()
 	return a.store.DeleteBinding(ctx, id)
 }
 

@@ -45,6 +45,7 @@ func (a *Authority) SetTrustRule(ctx context.Context, name string, r slipway.Tru
 		Name: name, Issuer: r.Issuer, Audience: cmp.Or(r.Audience, slipway.DefaultAudience), Claims: r.Claims, Grant: r.Grant(), Verbs: r.Verbs,
 		By: slipway.PrincipalOf(ctx).Name, Changed: a.now(),
 	}
+	defer a.changes.tell()
 	return rule, a.store.PutTrustRule(ctx, rule)
 }
 
@@ -53,6 +54,7 @@ func (a *Authority) DeleteTrustRule(ctx context.Context, name string) (slipway.T
 	if a.store == nil {
 		return slipway.TrustRule{}, storeless()
 	}
+	defer a.changes.tell()
 	return a.store.DeleteTrustRule(ctx, name)
 }
 

@@ -38,7 +38,7 @@ func (a *Authority) Session(ctx context.Context, secret, address string) (Identi
 		if !now.Before(s.Expires) || now.Sub(s.Seen) > a.config.Idle {
 			return Identity{}, over
 		}
-		if now.Sub(s.Seen) >= time.Minute {
+		if now.Sub(s.Seen) >= time.Minute && !glancing(ctx) {
 			if err := a.store.SeeSession(ctx, s.ID, now); err != nil {
 				a.log.Warn("cannot note that a session was used", "session", s.ID, "error", err)
 			}
@@ -53,6 +53,7 @@ func (a *Authority) Session(ctx context.Context, secret, address string) (Identi
 // Logout ends the session that ctx's request is of. Nothing happens if it is of none.
 func (a *Authority) Logout(ctx context.Context) error {
 	if i, ok := Of(ctx); ok && i.Session != "" {
+		defer a.changes.tell()
 		return a.store.DeleteSession(ctx, i.Session)
 	}
 	return nil

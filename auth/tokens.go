@@ -91,6 +91,7 @@ func (a *Authority) RotateToken(ctx context.Context, ref string, r slipway.Token
 		t.Grace = time.Time{}
 	}
 	secret := newSecret(TokenPrefix)
+	defer a.changes.tell()
 	if t, err = a.store.RotateToken(ctx, t, hashOf(secret)); err != nil {
 		return slipway.NewToken{}, err
 	}
@@ -103,6 +104,7 @@ func (a *Authority) RevokeToken(ctx context.Context, ref string) (slipway.Token,
 	if err != nil {
 		return slipway.Token{}, err
 	}
+	defer a.changes.tell()
 	return a.store.DeleteToken(ctx, t.ID)
 }
 
@@ -155,6 +157,7 @@ func (a *Authority) Spend(ctx context.Context, grant slipway.Grant) error {
 	if grant != everything {
 		return slipway.Errorf(slipway.Refused, "cannot use the token of the first start for that: it is good once, for the first administrator; ask for the role admin everywhere")
 	}
+	defer a.changes.tell()
 	_, err := a.store.DeleteToken(ctx, who.Token)
 	if slipway.CodeOf(err) == slipway.NotFound {
 		return slipway.Errorf(slipway.Conflict, "cannot use the token of the first start: it was used already")

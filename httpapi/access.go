@@ -101,6 +101,11 @@ func (a *api) enter(r *route) func(huma.Context, func(huma.Context)) {
 		}
 		r, w := humago.Unwrap(c) // what comes next may make a context of the request anew
 		p.request.raw = r
+		if p.route.lasts() {
+			ctx, end := a.lasting(r)
+			defer end()
+			r = r.WithContext(ctx)
+		}
 		next(humago.NewContext(c.Operation(), r.WithContext(context.WithValue(r.Context(), requestKey{}, p)), w))
 	}
 }

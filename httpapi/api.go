@@ -102,7 +102,8 @@ func newAPI(cfg Config) *api {
 func (a *api) handler() http.Handler {
 	a.mux, a.views = http.NewServeMux(), viewable(a.routes())
 	a.mount(humago.New(a.mux, a.description()))
-	return newLimiter(a.Limits).limited(a.authenticate(a.audited(a.mux, guard(a.PublicURL, legible(unknown(a.mux))))))
+	limits := newLimiter(a.Limits)
+	return limits.limited(a.authenticate(limits.known(a.audited(a.mux, guard(a.PublicURL, legible(unknown(a.mux)))))))
 }
 
 // mount serves and describes every route.

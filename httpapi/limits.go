@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/auth"
 )
 
 // Limits bound what one address, and all together, can ask of slipwayd. Zero fields have the defaults; negative ones are without bound.
@@ -22,6 +23,9 @@ type Limits struct {
 	// Rate is how many requests a second one address may make for long. Four times as many may come at once. What comes by a unix socket is
 	// not counted.
 	Rate float64
+	// Each is how many requests a second one principal may make for long, from whatever addresses, and four times as many at once. Root on this
+	// host is not counted.
+	Each float64
 	// Together is how many requests of one address are answered at once, streams included.
 	Together int
 	// All is how many requests are answered at once, streams included.
@@ -35,6 +39,7 @@ type Limits struct {
 // The defaults of [Limits].
 const (
 	defaultRate     = 250
+	defaultEach     = 250
 	defaultTogether = 256
 	defaultAll      = 2048
 	defaultBody     = 30 * time.Second
@@ -58,6 +63,9 @@ func (l Limits) complete() Limits {
 	if l.Rate == 0 {
 		l.Rate = defaultRate
 	}
+	if l.Each == 0 {
+		l.Each = defaultEach
+	}
 	l.Together, l.All = or(l.Together, defaultTogether), or(l.All, defaultAll)
 	if l.Body == 0 {
 		l.Body = defaultBody
@@ -71,7 +79,8 @@ func (l Limits) complete() Limits {
 // limiter keeps to limits.
 type limiter struct {
 	limits Limits
-	rates  *buckets
+	rates  *buckets // by address
+	each   *buckets // by principal
 	all    atomic.Int64
 
 	mu       sync.Mutex
@@ -80,7 +89,21 @@ type limiter struct {
 
 func newLimiter(l Limits) *limiter {
 	l = l.complete()
-	return &limiter{limits: l, rates: newBuckets(rate.Limit(l.Rate), int(max(1, l.Rate*burst))), together: map[string]int{}}
+	by := func(n float64) *buckets { return newBuckets(rate.Limit(n), int(max(1, n*burst))) }
+	return &limiter{limits: l, rates: by(l.Rate), each: by(l.Each), together: map[string]int{}}
+}
+
+// known turns away what is too much of one principal, as soon as that is known.
+func (l *limiter) known(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if who, ok := auth.Of(r.Context()); ok && who.Kind != slipway.PrincipalLocal && l.limits.Each > 0 {
+			if wait := l.each.take(string(who.Kind) + " " + who.Name); wait > 0 {
+				tooMany(w, wait, "more than "+strconv.FormatFloat(l.limits.Each, 'g', -1, 64)+" requests a second come from "+who.Name)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // limited turns away what is too much, before anything else is done about it, gives every answer its headers, and cuts off who sends or

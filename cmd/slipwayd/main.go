@@ -71,6 +71,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.Flags().StringArrayVar(&o.tlsNames, "tls-name", nil, "`name` or address that clients call this server, for certificates of its own authority; repeatable (this host's own always are)")
 	cmd.Flags().BoolVar(&o.insecureHTTP, "insecure-http", false, "serve http:// on addresses that others can reach, too: for behind a proxy that has TLS")
 	cmd.Flags().Float64Var(&o.rate, "rate-limit", 250, "`requests` a second that an address may make for long; more is answered with 429. Below 0: any number")
+	cmd.Flags().Float64Var(&o.rateEach, "rate-limit-principal", 250, "`requests` a second that a user, a token or a CI job may make for long, from whatever addresses. Below 0: any number")
 	o.flags(cmd)
 	o.accessFlags(cmd)
 	cmd.Flags().BoolVar(&o.standby, "standby", false, "if another slipwayd works on the data directory, wait, and take over when it has ended, however it ended")
@@ -103,7 +104,7 @@ type options struct {
 	tlsCert, tlsKey string
 	tlsNames        []string
 	insecureHTTP    bool
-	rate            float64
+	rate, rateEach  float64
 	outbound        []string // what may be connected to beside public addresses
 	signingKey      string
 	cacheSize       string

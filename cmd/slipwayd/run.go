@@ -297,7 +297,7 @@ func run(ctx context.Context, o options) (err error) {
 		Triggers: triggers, Subscriptions: subscriptions,
 		Guard: guard, Approvals: approvals, Promoter: promoter, Pipelines: pipelines, StageLogs: store, Accounts: machines,
 		Store: store, Configs: configs, Hands: guard, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
-		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Access: access, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate}, PublicURL: o.publicURL, Log: o.log, Version: o.version,
+		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Access: access, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate, Each: o.rateEach}, PublicURL: o.publicURL, Log: o.log, Version: o.version,
 	})
 	err = serve(ctx, o, api, listeners, started)
 	api.Close()
