@@ -20,7 +20,7 @@ func TestServerOfAStoreAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	a := newAPI(Config{Store: store, Limits: Limits{Rate: -1}})
+	a := newAPI(Config{Store: store, Limits: Limits{Rate: -1, Each: -1}})
 	s := &server{url: serveHandler(t, asRoot(a.handler()))}
 	missing := 0
 	for _, r := range a.routes() {

@@ -79,7 +79,7 @@ func parts(t testing.TB, address string, log *slog.Logger) Config {
 	return Config{
 		Store: store, Bus: bus, Blobs: content, Provider: machines, Pools: pools{}, Accounts: accounts{}, StageLogs: store, Log: log, Version: "1.2.3",
 		Operator: &operator{}, Pipelines: idle{}, Exchange: idle{}, Cache: idle{}, Guard: idle{}, Hands: idle{}, Sandboxes: idle{}, Secrets: vaults{},
-		Statements: says, Checkpoint: signer{}, Access: auth.New(auth.Config{Store: store, Rules: &cedar.Rules{}, Log: log}), Limits: Limits{Rate: -1},
+		Statements: says, Checkpoint: signer{}, Access: auth.New(auth.Config{Store: store, Rules: &cedar.Rules{}, Log: log}), Limits: Limits{Rate: -1, Each: -1},
 		Catalog:   catalog.New(catalog.Config{Store: store, Bus: bus, Provider: machines, Images: idle{}, Statements: says, Log: log}),
 		Approvals: people.New(people.Config{Store: store, Events: store, Bus: bus, Audit: store, Log: log}),
 		Promoter: promote.New(promote.Config{
