@@ -49,6 +49,10 @@ func Exercise(t *testing.T, open func(t *testing.T) (slipway.Provider, Fixture))
 		{"exec of processes", suite.testProcesses, Processes},
 		{"logs", suite.testLogs, ""},
 		{"watch", suite.testWatch, ""},
+		{"disabled instance is left alone", suite.testDisabled, ""},
+		{"protected instance stays", suite.testProtected, ""},
+		{"marks of what cannot be marked", suite.testMarks, ""},
+		{"taint", suite.testTaint, ""},
 		{"what does not exist", suite.testNotFound, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

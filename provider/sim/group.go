@@ -39,6 +39,8 @@ func (w *World) keep(g *group) {
 	for _, m := range slices.Clone(g.machines) {
 		switch {
 		case m.retired:
+		case m.state == slipway.InstanceUnhealthy && m.disabled != nil:
+			live = append(live, m) // somebody looks into it
 		case m.state == slipway.InstanceDead || m.state == slipway.InstanceUnhealthy:
 			w.lose(g, m)
 		default:
@@ -46,9 +48,10 @@ func (w *World) keep(g *group) {
 		}
 	}
 	if surplus := len(live) - g.Size.Desired; surplus > 0 {
+		live = slices.DeleteFunc(live, func(m *machine) bool { return m.protected != nil })
 		slices.Reverse(live) // of two of one age the one that was launched later goes first
 		slices.SortStableFunc(live, leastUseful)
-		for _, m := range live[:surplus] {
+		for _, m := range live[:min(surplus, len(live))] {
 			w.retire(m, notice(m))
 		}
 		return
@@ -79,7 +82,7 @@ func (w *World) wait(g *group) {
 
 // add launches a machine of the group. mu must be held.
 func (w *World) add(g *group) {
-	m := &machine{group: g.Name, image: g.Image, service: g.Service, config: g.Config}
+	m := &machine{group: g.Name, image: g.Image, service: g.Service, config: g.Config, configVersion: g.ConfigVersion}
 	// An image that is there when the group is made is not taken away from it.
 	m.behaviour, _ = w.behaviour(g.Image, g.Config)
 	m.unlaunched = g.short > 0 || w.full()
@@ -134,8 +137,14 @@ func (g *group) view() slipway.ServerGroup {
 	return view
 }
 
-// leastUseful orders the instances to let go first: those that serve nothing yet, then the youngest.
+// leastUseful orders the instances to let go first: those that are disabled, those that serve nothing yet, then the youngest.
 func leastUseful(a, b *machine) int {
+	if disabled := a.disabled != nil; disabled != (b.disabled != nil) {
+		if disabled {
+			return -1
+		}
+		return 1
+	}
 	if healthy := b.state == slipway.InstanceHealthy; healthy != (a.state == slipway.InstanceHealthy) {
 		if healthy {
 			return -1

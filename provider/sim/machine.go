@@ -27,6 +27,13 @@ type machine struct {
 	failing    bool // its requests fail at the rates of its behaviour
 	unlaunched bool // it never ran
 	retired    bool // it is on its way out
+
+	owner         string    // of a throw-away
+	expires       time.Time // of a throw-away
+	configVersion int
+	taint         *slipway.Taint
+	disabled      *slipway.InstanceMark
+	protected     *slipway.InstanceMark
 }
 
 // As long as provider/local takes.
@@ -270,6 +277,7 @@ func (w *World) full() bool {
 func (m *machine) view() slipway.Instance {
 	return slipway.Instance{
 		ID: m.id, Group: m.group, Image: m.image, Address: m.address, Port: m.service.Port, State: m.state, Reason: m.reason, Started: m.created,
+		ConfigVersion: m.configVersion, Owner: m.owner, Expires: m.expires, Taint: m.taint, Disabled: m.disabled, Protected: m.protected,
 	}
 }
 

@@ -119,6 +119,7 @@ func (w *World) Launch(ctx context.Context, spec slipway.MachineSpec) (i slipway
 		case m == nil:
 			m = &machine{
 				id: spec.ID, image: spec.Image, service: spec.Service, config: maps.Clone(spec.Config), stay: spec.Stay, behaviour: behaviour,
+				owner: spec.Owner, expires: spec.Expires, configVersion: spec.ConfigVersion,
 			}
 			w.begin(m)
 			w.expire(m, spec)

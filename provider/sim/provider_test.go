@@ -37,16 +37,20 @@ func (c *clock) pass(d time.Duration) {
 }
 
 // service behaves like the program that the provider tests run.
-func service() sim.Behaviour {
+func service(w *sim.World) sim.Behaviour {
 	return sim.Behaviour{
 		Greeting: "starting", LastWords: "stopping", Launch: 20 * time.Millisecond, Stop: 10 * time.Millisecond,
-		Exec: func(_ context.Context, _ slipway.Instance, e slipway.Exec) (slipway.ExecResult, error) {
+		Exec: func(_ context.Context, i slipway.Instance, e slipway.Exec) (slipway.ExecResult, error) {
 			if e.Command[0] != "/service" {
 				return slipway.ExecResult{ExitCode: 127, Output: e.Command[0] + ": no such file"}, nil
 			}
 			args := map[string]string{"repeat": "1"}
 			for i := 1; i+1 < len(e.Command); i += 2 {
 				args[strings.TrimPrefix(e.Command[i], "-")] = e.Command[i+1]
+			}
+			if path := args["write"]; path != "" {
+				w.Write(i.ID, path)
+				return slipway.ExecResult{}, nil
 			}
 			exit, _ := strconv.Atoi(args["exit"])
 			repeat, _ := strconv.Atoi(args["repeat"])
@@ -84,7 +88,7 @@ func TestProvider(t *testing.T) {
 		w := sim.New(sim.Config{Now: c.Now})
 		one, two := slipway.DigestOf([]byte("one")), slipway.DigestOf([]byte("two"))
 		behaviour := sim.Behaviour{Configured: func(config map[string]string) sim.Behaviour {
-			b := service()
+			b := service(w)
 			if status := config["FAIL"]; status != "" {
 				b.BootFailures, b.Ends = sim.Always, "its service exited with status "+status
 			}

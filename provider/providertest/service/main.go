@@ -14,6 +14,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +42,7 @@ func main() {
 	daemon := flag.Bool("daemon", false, "leave processes behind that never end, of which one is in a session of its own")
 	bomb := flag.Bool("bomb", false, "start as many processes as there may be, and never end")
 	count := flag.String("count", "", "print how many other processes have this in their command line")
+	write := flag.String("write", "", "write to this file, and make its directory")
 	window := flag.Bool("window", false, "print the terminal's size, then every line that is typed, until \"exit 3\"")
 	flag.Parse()
 	switch {
@@ -66,6 +69,11 @@ func main() {
 		for leave(true) == nil {
 		}
 		time.Sleep(time.Hour)
+	case *write != "":
+		if err := errors.Join(os.MkdirAll(filepath.Dir(*write), 0o755), os.WriteFile(*write, []byte("written\n"), 0o644)); err != nil {
+			fmt.Println(err)
+			*exit = 1
+		}
 	case *count != "":
 		fmt.Println(others(*count))
 	case *window:
