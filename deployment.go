@@ -45,6 +45,8 @@ type Deployment struct {
 	Cluster     Cluster        `json:"cluster"`
 	Image       Digest         `json:"image"`
 	Environment Environment    `json:"environment"` // the policy as it was when the deployment started
+	// Declared is the size that slipway.yaml gives; Environment has another if a person has resized the cluster.
+	Declared Size `json:"declared,omitzero"`
 	// ConfigVersion is the version of the service configuration that the target's machines get; 0: none. Their values are not in here.
 	ConfigVersion int             `json:"config_version,omitempty"`
 	State         DeploymentState `json:"state"`
@@ -132,4 +134,5 @@ type RollbackRequest struct {
 	By       string  `json:"by,omitempty"`
 	Override bool    `json:"override,omitempty"`
 	Force    bool    `json:"force,omitempty"`
+	Group    string  `json:"-"` // the very server group to go back to, whatever its image: that of a rollback that is tried again
 }

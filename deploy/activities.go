@@ -55,6 +55,10 @@ type Activities struct {
 	Audit slipway.Recorder
 	// Address is where load balancers listen that name no address.
 	Address string
+	// Turns is shared with [Guard]; nil: nobody does anything by hand.
+	Turns *Turns
+	// Sizes are those that people have given clusters; nil: nobody has.
+	Sizes slipway.SizeStore
 	// Signal signals and cancels workflows; nil where nothing is superseded.
 	Signal Signaller
 	// Patience is how long the first look of a step may wait for what it looks for; DefaultPatience is a good one. Zero looks once: for virtual time.
@@ -98,8 +102,16 @@ func (a *Activities) RecordSource(ctx context.Context, d slipway.Deployment) (Be
 	if err := Admit(ctx, a.Store, d, a.now()); err != nil {
 		return begun, err
 	}
+	release, err := a.Turns.take(ctx, d.Cluster) // whoever resizes it does so before this, or sees that it is under way
+	if err != nil {
+		return begun, err
+	}
+	defer release()
 	stored, err := a.Store.CreateDeployment(ctx, d)
 	if err != nil {
+		return begun, err
+	}
+	if err := resized(ctx, a.Sizes, &d); err != nil {
 		return begun, err
 	}
 	d.Target, d.Baseline = stored.Target, stored.Baseline

@@ -60,6 +60,11 @@ func (a *Activities) ShrinkSource(ctx context.Context, d slipway.Deployment, mac
 	if err := a.step(ctx, d); err != nil {
 		return err
 	}
+	release, err := a.Turns.take(ctx, d.Cluster)
+	if err != nil {
+		return err
+	}
+	defer release()
 	source, err := a.Provider.ServerGroup(ctx, d.Source)
 	if err != nil {
 		return err
@@ -167,13 +172,24 @@ func (a *Activities) RetireGroup(ctx context.Context, d slipway.Deployment, grou
 	if err := a.withdraw(ctx, d.Cluster, group); err != nil {
 		return err
 	}
+	held, err := a.released(ctx, d, group)
+	if err != nil || held {
+		return err
+	}
+	return a.Provider.DestroyServerGroup(ctx, group) // takes as long as its machines do
+}
+
+// released verifies that the target serves enough without a group, and reports whether the group is held back all the same.
+func (a *Activities) released(ctx context.Context, d slipway.Deployment, group string) (held bool, err error) {
+	release, err := a.Turns.take(ctx, d.Cluster)
+	if err != nil {
+		return false, err
+	}
+	defer release()
 	if err := a.spare(ctx, d, group); err != nil {
-		return err
+		return false, err
 	}
-	if held, err := a.heldBack(ctx, d, group); err != nil || held {
-		return err
-	}
-	return a.Provider.DestroyServerGroup(ctx, group)
+	return a.heldBack(ctx, d, group)
 }
 
 // KeepGroups takes the groups that are kept out of the route, and stops workers.
@@ -181,6 +197,11 @@ func (a *Activities) KeepGroups(ctx context.Context, d slipway.Deployment, plan 
 	if err := a.step(ctx, d); err != nil {
 		return err
 	}
+	release, err := a.Turns.take(ctx, d.Cluster)
+	if err != nil {
+		return err
+	}
+	defer release()
 	for _, group := range plan.Resize {
 		if err := a.spare(ctx, d, group); err != nil {
 			return err
@@ -272,7 +293,9 @@ func (a *Activities) verify(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if healthy := group.Healthy(); healthy == 0 || healthy < group.Size.Desired {
+	// What a person has taken out of traffic, to look into it, is as it is.
+	aside := number(group.Instances, func(i slipway.Instance) bool { return i.Disabled != nil && i.State == slipway.InstanceUnhealthy })
+	if healthy := group.Healthy(); healthy == 0 || healthy < group.Size.Desired-aside {
 		return slipway.Errorf(slipway.Failed, "only %d of %d machines of %s are healthy now", healthy, group.Size.Desired, name)
 	}
 	return nil
@@ -305,8 +328,8 @@ func (a *Activities) others(ctx context.Context, d slipway.Deployment, records h
 func (a *Activities) lost(ctx context.Context, group slipway.ServerGroup, base Baseline) error {
 	for _, id := range base.Instances {
 		i := slices.IndexFunc(group.Instances, func(i slipway.Instance) bool { return i.ID == id })
-		if i >= 0 && group.Instances[i].State == slipway.InstanceHealthy {
-			continue
+		if i >= 0 && (group.Instances[i].State == slipway.InstanceHealthy || group.Instances[i].Disabled != nil) {
+			continue // one that is disabled is not under traffic
 		}
 		now := "is gone"
 		if i >= 0 {

@@ -29,6 +29,11 @@ func (a *Activities) ShiftTraffic(ctx context.Context, d slipway.Deployment, spl
 	if err := a.step(ctx, d); err != nil {
 		return Baseline{}, err
 	}
+	release, err := a.Turns.take(ctx, d.Cluster)
+	if err != nil {
+		return Baseline{}, err
+	}
+	defer release()
 	for _, g := range split {
 		// Of the source at least what the guard wants is there: it is what serves now.
 		if g.Mode == slipway.Active && g.Group != d.Source {
@@ -102,6 +107,11 @@ func (a *Activities) SettleTarget(ctx context.Context, d slipway.Deployment) err
 	if err := a.step(ctx, d); err != nil {
 		return err
 	}
+	release, err := a.Turns.take(ctx, d.Cluster)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := a.spare(ctx, d, d.Source); err != nil {
 		return err
 	}

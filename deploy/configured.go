@@ -26,6 +26,7 @@ func Configured(ctx context.Context, configs slipway.ConfigStore, d *slipway.Dep
 
 // Sized gives d the size that a person has given its cluster, as long as slipway.yaml says what it said then. declared is what it says now.
 func Sized(ctx context.Context, sizes slipway.SizeStore, d *slipway.Deployment, declared slipway.Size) error {
+	d.Declared = declared
 	if sizes == nil {
 		return nil
 	}
@@ -37,6 +38,15 @@ func Sized(ctx context.Context, sizes slipway.SizeStore, d *slipway.Deployment, 
 		d.Environment.Size = r.Size
 	}
 	return err
+}
+
+// resized is [Sized] for what was planned a while ago: somebody may have resized the cluster since.
+func resized(ctx context.Context, sizes slipway.SizeStore, d *slipway.Deployment) error {
+	if sizes == nil || d.Declared == (slipway.Size{}) {
+		return nil
+	}
+	d.Environment.Size = d.Declared
+	return Sized(ctx, sizes, d, d.Declared)
 }
 
 // Declared returns the size that the slipway.yaml baked last gives the cluster; other where it gives none.

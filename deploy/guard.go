@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/slipway-sh/slipway"
@@ -18,9 +17,21 @@ func minHealthy(e slipway.Environment) int {
 	return e.Size.Min
 }
 
-// capacity returns how many machines of each group serve the cluster, as the load balancer sees them at this moment: those that are up and
-// active. Without a load balancer every healthy machine of its groups serves.
-func capacity(ctx context.Context, router slipway.Router, provider slipway.Provider, cluster slipway.Cluster, balanced bool) (map[string]int, error) {
+// capacity returns how many machines of each group serve the cluster at this moment: those that are up and active as the load balancer sees
+// them, and that nobody has taken away meanwhile. Without a load balancer every healthy machine of its groups serves.
+func capacity(ctx context.Context, router slipway.Router, provider slipway.Provider, turns *Turns, cluster slipway.Cluster, balanced bool) (map[string]int, error) {
+	groups, err := provider.ServerGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	serves := map[string]bool{} // as the provider sees them
+	for _, g := range groups {
+		for _, i := range g.Instances {
+			if g.Cluster == cluster && i.State == slipway.InstanceHealthy && i.Disabled == nil && !turns.leaves(cluster, i.ID) {
+				serves[i.ID] = true
+			}
+		}
+	}
 	serving := map[string]int{}
 	if balanced {
 		pool, err := router.Pool(ctx, cluster.String())
@@ -28,19 +39,20 @@ func capacity(ctx context.Context, router slipway.Router, provider slipway.Provi
 			return nil, err
 		}
 		for _, t := range pool.Targets {
-			if t.Up && t.Mode == slipway.Active {
+			if t.Up && t.Mode == slipway.Active && serves[t.Instance] {
 				serving[t.Group]++
 			}
 		}
-		return serving, nil
-	}
-	groups, err := provider.ServerGroups(ctx)
-	if err != nil {
-		return nil, err
 	}
 	for _, g := range groups {
-		if g.Cluster == cluster {
-			serving[g.Name] += g.Healthy()
+		if g.Cluster != cluster {
+			continue
+		}
+		if !balanced {
+			serving[g.Name] = number(g.Instances, func(i slipway.Instance) bool { return serves[i.ID] })
+		}
+		if n, ok := serving[g.Name]; ok { // one that shrinks has yet to say which machines go
+			serving[g.Name] = min(n, g.Size.Desired)
 		}
 	}
 	return serving, nil
@@ -49,7 +61,7 @@ func capacity(ctx context.Context, router slipway.Router, provider slipway.Provi
 // guard returns a Refused error if what serves the cluster now, without so many machines of the group (-1: all of it), would be less than
 // its policy allows. It reads live state, and holds for whoever asks, unless the deployment was forced, with a reason.
 func (a *Activities) guard(ctx context.Context, d slipway.Deployment, group string, machines int) error {
-	serving, err := capacity(ctx, a.Router, a.Provider, d.Cluster, d.Environment.LoadBalancer != nil)
+	serving, err := capacity(ctx, a.Router, a.Provider, a.Turns, d.Cluster, d.Environment.LoadBalancer != nil)
 	if err != nil {
 		return err
 	}
@@ -66,7 +78,7 @@ func (a *Activities) guard(ctx context.Context, d slipway.Deployment, group stri
 
 // guardSplit is as guard for a split of the traffic: those who get none do not serve. What has none yet is counted by its own health.
 func (a *Activities) guardSplit(ctx context.Context, d slipway.Deployment, split []slipway.GroupRoute) error {
-	serving, err := capacity(ctx, a.Router, a.Provider, d.Cluster, true)
+	serving, err := capacity(ctx, a.Router, a.Provider, a.Turns, d.Cluster, true)
 	if err != nil {
 		return err
 	}
@@ -123,8 +135,7 @@ type Guard struct {
 	Sync    func(ctx context.Context, cluster slipway.Cluster) error // makes the load balancer follow
 	Configs slipway.ConfigStore
 	Sizes   slipway.SizeStore
-
-	hands sync.Mutex // held while it is decided whether one more may be taken from what serves
+	Turns   *Turns // shared with [Activities]
 }
 
 // Terminate stops an instance; one of a server group is replaced. Refused if too few would serve until then, unless forced with a reason,
@@ -134,21 +145,46 @@ func (g *Guard) Terminate(ctx context.Context, id string, force bool, reason, by
 	if err != nil {
 		return err
 	}
-	if err := g.unprotected(ctx, "terminate "+id, []slipway.Instance{instance}, force, reason, by); err != nil {
-		return err
-	}
-	if instance.Group != "" {
-		group, err := g.Provider.ServerGroup(ctx, instance.Group)
-		if err != nil && slipway.CodeOf(err) != slipway.NotFound {
+	if instance.Group == "" {
+		if err := g.unprotected(ctx, "terminate "+id, []slipway.Instance{instance}, force, reason, by); err != nil {
 			return err
 		}
-		if err == nil && instance.State == slipway.InstanceHealthy {
-			if err := g.allow(ctx, group, 1, "terminate "+id, force, reason, by); err != nil {
-				return err
-			}
+		return g.Provider.Terminate(ctx, id)
+	}
+	stay, err := g.release(ctx, instance, force, reason, by)
+	if err != nil {
+		return err
+	}
+	defer stay()
+	return g.Provider.Terminate(ctx, id) // takes as long as the machine does
+}
+
+// release decides whether an instance may be terminated, and if so lets nobody count on it until stay is called.
+func (g *Guard) release(ctx context.Context, instance slipway.Instance, force bool, reason, by string) (stay func(), err error) {
+	group, err := g.Provider.ServerGroup(ctx, instance.Group)
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return func() {}, nil // it goes with its group
+	}
+	if err != nil {
+		return nil, err
+	}
+	release, err := g.Turns.take(ctx, group.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if instance, err = g.Provider.Instance(ctx, instance.ID); err != nil { // as it is now
+		return nil, err
+	}
+	if err := g.unprotected(ctx, "terminate "+instance.ID, []slipway.Instance{instance}, force, reason, by); err != nil {
+		return nil, err
+	}
+	if instance.State == slipway.InstanceHealthy {
+		if err := g.allow(ctx, group, 1, "terminate "+instance.ID, force, reason, by); err != nil {
+			return nil, err
 		}
 	}
-	return g.Provider.Terminate(ctx, id)
+	return g.Turns.leave(group.Cluster, instance.ID), nil
 }
 
 // DestroyGroup destroys a server group. Refused if too few would serve without it, unless forced with a reason, which is recorded; a Conflict
@@ -161,14 +197,32 @@ func (g *Guard) DestroyGroup(ctx context.Context, name string, force bool, reaso
 	if err != nil {
 		return err
 	}
-	records, err := readHistory(ctx, g.Store, group.Cluster)
+	if err := g.abandon(ctx, name, group.Cluster, force, reason, by); err != nil {
+		return err
+	}
+	return g.Provider.DestroyServerGroup(ctx, name) // takes as long as its machines do
+}
+
+// abandon decides whether a server group may be destroyed, and if so takes its traffic away.
+func (g *Guard) abandon(ctx context.Context, name string, cluster slipway.Cluster, force bool, reason, by string) error {
+	release, err := g.Turns.take(ctx, cluster)
 	if err != nil {
 		return err
 	}
-	for _, d := range records {
-		if !d.State.Done() && d.State != slipway.DeploymentQueued {
-			return slipway.Errorf(slipway.Conflict, "cannot destroy %s: deployment %s of its cluster is under way", name, d.ID)
-		}
+	defer release()
+	group, err := g.Provider.ServerGroup(ctx, name) // as it is now
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	under, err := g.underWay(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	if under != "" {
+		return slipway.Errorf(slipway.Conflict, "cannot destroy %s: deployment %s of its cluster is under way", name, under)
 	}
 	if err := g.unprotected(ctx, "destroy "+name, group.Instances, force, reason, by); err != nil {
 		return err
@@ -176,9 +230,9 @@ func (g *Guard) DestroyGroup(ctx context.Context, name string, force bool, reaso
 	if err := g.allow(ctx, group, -1, "destroy "+name, force, reason, by); err != nil {
 		return err
 	}
-	route, err := g.Store.Route(ctx, group.Cluster)
+	route, err := g.Store.Route(ctx, cluster)
 	if err == nil {
-		kept := closed(group.Cluster)
+		kept := closed(cluster)
 		for _, r := range route.Groups {
 			if r.Group != name {
 				kept.Groups = append(kept.Groups, r)
@@ -191,10 +245,24 @@ func (g *Guard) DestroyGroup(ctx context.Context, name string, force bool, reaso
 			err = g.Traffic.SetRoute(ctx, kept)
 		}
 	}
-	if err != nil && slipway.CodeOf(err) != slipway.NotFound {
-		return err
+	if slipway.CodeOf(err) == slipway.NotFound {
+		return nil
 	}
-	return g.Provider.DestroyServerGroup(ctx, name)
+	return err
+}
+
+// underWay returns the deployment of the cluster that is under way, "" if none is; those that wait for their turn are not.
+func (g *Guard) underWay(ctx context.Context, cluster slipway.Cluster) (string, error) {
+	records, err := readHistory(ctx, g.Store, cluster)
+	if err != nil {
+		return "", err
+	}
+	for _, d := range records {
+		if !d.State.Done() && d.State != slipway.DeploymentQueued {
+			return d.ID, nil
+		}
+	}
+	return "", nil
 }
 
 // allow returns a Refused error if too few would serve without so many machines of the group.
@@ -211,7 +279,7 @@ func (g *Guard) allow(ctx context.Context, group slipway.ServerGroup, machines i
 		return err
 	}
 	balanced := err == nil && route.Port != 0
-	serving, err := capacity(ctx, g.Router, g.Provider, group.Cluster, balanced)
+	serving, err := capacity(ctx, g.Router, g.Provider, g.Turns, group.Cluster, balanced)
 	if err != nil {
 		return err
 	}

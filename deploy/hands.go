@@ -15,10 +15,16 @@ import (
 // Disable takes an instance out of traffic: it gets no new requests, finishes those under way, and runs on. Refused if too few would serve
 // without it, unless forced with a reason. One that is disabled is returned as it is. It returns when the load balancer has taken it.
 func (g *Guard) Disable(ctx context.Context, id string, force bool, reason, by string) (slipway.Instance, error) {
-	g.hands.Lock()
-	defer g.hands.Unlock()
 	instance, group, err := g.grouped(ctx, id, "disable")
 	if err != nil || instance.Disabled != nil {
+		return instance, err
+	}
+	release, err := g.Turns.take(ctx, group.Cluster)
+	if err != nil {
+		return instance, err
+	}
+	defer release()
+	if instance, group, err = g.grouped(ctx, id, "disable"); err != nil || instance.Disabled != nil { // as it is now
 		return instance, err
 	}
 	if reason == "" {
@@ -78,12 +84,15 @@ func (g *Guard) Unprotect(ctx context.Context, id, reason, by string) (slipway.I
 }
 
 // Resize gives what serves a cluster another size, now, and for the deployments to come as long as slipway.yaml says of it what it says now.
-// Refused, unless forced with a reason, outside of the bounds of slipway.yaml or if too few would serve; a Conflict while a deployment is
-// under way.
+// Refused, unless forced with a reason, outside of the bounds of slipway.yaml, if it has any, or if too few would serve; a Conflict while a
+// deployment is under way.
 func (g *Guard) Resize(ctx context.Context, req slipway.ResizeRequest) (slipway.ServerGroup, error) {
-	g.hands.Lock()
-	defer g.hands.Unlock()
 	cluster := req.Cluster
+	release, err := g.Turns.take(ctx, cluster)
+	if err != nil {
+		return slipway.ServerGroup{}, err
+	}
+	defer release()
 	cannot := func(code slipway.Code, format string, args ...any) error {
 		return slipway.Errorf(code, "cannot resize %s in %s: %s", cluster.Application, cluster.Environment, fmt.Sprintf(format, args...))
 	}
@@ -101,29 +110,30 @@ func (g *Guard) Resize(ctx context.Context, req slipway.ResizeRequest) (slipway.
 	if err != nil {
 		return slipway.ServerGroup{}, err
 	}
-	records, err := readHistory(ctx, g.Store, cluster)
+	under, err := g.underWay(ctx, cluster)
 	if err != nil {
 		return slipway.ServerGroup{}, err
 	}
-	if i := slices.IndexFunc(records, func(d slipway.Deployment) bool { return !d.State.Done() && d.State != slipway.DeploymentQueued }); i >= 0 {
-		return slipway.ServerGroup{}, cannot(slipway.Conflict, "deployment %s is under way, and has its own idea of it", records[i].ID)
+	if under != "" {
+		return slipway.ServerGroup{}, cannot(slipway.Conflict, "deployment %s is under way, and has its own idea of it", under)
+	}
+	records, err := readHistory(ctx, g.Store, cluster)
+	if err != nil {
+		return slipway.ServerGroup{}, err
 	}
 	made, _ := records.maker(now)
 	declared, err := Declared(ctx, g.Store, cluster, made.Environment.Size)
 	if err != nil {
 		return slipway.ServerGroup{}, err
 	}
-	size := slipway.Size{Min: cmp.Or(req.Min, min(group.Size.Min, req.Desired)), Desired: req.Desired, Max: cmp.Or(req.Max, max(group.Size.Max, req.Desired))}
-	if req.Min == 0 && req.Desired >= declared.Min {
-		size.Min = max(size.Min, min(declared.Min, req.Desired)) // growing again gives it back
-	}
+	size := wanted(req, group.Size, declared)
 	if req.Desired < 1 || size.Min > size.Desired || size.Desired > size.Max || size.Min < 0 {
 		return slipway.ServerGroup{}, cannot(slipway.Invalid, "want 1 <= min <= desired <= max, not %d, %d, %d", size.Min, size.Desired, size.Max)
 	}
 	if kept := number(group.Instances, func(i slipway.Instance) bool { return i.Protected != nil }); kept > size.Desired {
 		return slipway.ServerGroup{}, cannot(slipway.Refused, "%d machines of %s are protected; unprotect some", kept, now)
 	}
-	if (size.Desired < declared.Min || size.Desired > declared.Max) && !req.Force {
+	if bounded := declared.Min != declared.Max; bounded && (size.Desired < declared.Min || size.Desired > declared.Max) && !req.Force {
 		return slipway.ServerGroup{}, cannot(slipway.Refused, "slipway.yaml wants %d to %d machines; change it, or force it, with a reason", declared.Min, declared.Max)
 	}
 	if err := g.spareable(ctx, group, made, size, req); err != nil {
@@ -145,6 +155,24 @@ func (g *Guard) Resize(ctx context.Context, req slipway.ResizeRequest) (slipway.
 		return slipway.ServerGroup{}, err
 	}
 	return g.Provider.ServerGroup(ctx, now)
+}
+
+// wanted returns the size that is asked for. Bounds that are not given stay as they are, but for two: a cluster of a fixed size has one again,
+// and back at what slipway.yaml says it is all as slipway.yaml says.
+func wanted(req slipway.ResizeRequest, now, declared slipway.Size) slipway.Size {
+	if req.Min == 0 && req.Max == 0 {
+		switch {
+		case req.Desired == declared.Desired:
+			return declared
+		case declared.Min == declared.Max:
+			return slipway.Size{Min: req.Desired, Desired: req.Desired, Max: req.Desired}
+		}
+	}
+	size := slipway.Size{Min: cmp.Or(req.Min, min(now.Min, req.Desired)), Desired: req.Desired, Max: cmp.Or(req.Max, max(now.Max, req.Desired))}
+	if req.Min == 0 && req.Desired >= declared.Min {
+		size.Min = max(size.Min, min(declared.Min, req.Desired)) // growing again gives it back
+	}
+	return size
 }
 
 // spareable returns a Refused error if a group that shrinks leaves too little to serve.
@@ -278,7 +306,7 @@ func (g *Guard) serving(ctx context.Context, cluster slipway.Cluster) (map[strin
 	if err != nil && slipway.CodeOf(err) != slipway.NotFound {
 		return nil, err
 	}
-	return capacity(ctx, g.Router, g.Provider, cluster, err == nil && route.Port != 0)
+	return capacity(ctx, g.Router, g.Provider, g.Turns, cluster, err == nil && route.Port != 0)
 }
 
 // unprotected returns a Refused error if one of the instances is protected, unless it is forced.

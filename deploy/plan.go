@@ -110,7 +110,7 @@ func environmentOf(ctx context.Context, store slipway.Store, req slipway.DeployR
 // PlanRollback returns the deployment that brings back what the cluster ran before, to be given an ID and started: to the recorded source
 // of the deployment that made the group that serves now, or, if req names an image, to the group that served it last. Its
 // Target is that very group, or empty if the group is gone or broken and must be made again. Refused if there is nothing to
-// roll back to.
+// roll back to. What it went back to and failed is planned again by naming the group.
 func PlanRollback(ctx context.Context, store slipway.Store, provider slipway.Provider, req slipway.RollbackRequest) (slipway.Deployment, error) {
 	cluster := req.Cluster
 	refuse := func(format string, args ...any) (slipway.Deployment, error) {
@@ -134,8 +134,12 @@ func PlanRollback(ctx context.Context, store slipway.Store, provider slipway.Pro
 	}
 	made, _ := records.maker(now)
 
-	var destination string
-	if req.Image == "" {
+	destination := req.Group
+	switch {
+	case destination == now:
+		return refuse("%s serves already", now)
+	case destination != "":
+	case req.Image == "":
 		line := records.lineage(now)
 		if len(line) == 0 {
 			return refuse("there is nothing to roll back to, %s came first", now)
@@ -147,7 +151,7 @@ func PlanRollback(ctx context.Context, store slipway.Store, provider slipway.Pro
 				break
 			}
 		}
-	} else {
+	default:
 		image, err := store.FindImage(ctx, cluster.Application, req.Image)
 		if err != nil {
 			return slipway.Deployment{}, err

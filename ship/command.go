@@ -1,6 +1,7 @@
 package ship
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -79,7 +80,8 @@ func (o *Operator) Retry(ctx context.Context, deployment string, c slipway.Comma
 		return d, slipway.Errorf(slipway.Conflict, "cannot retry %s: it is %s", deployment, d.State)
 	}
 	if d.Kind == slipway.KindRollback {
-		return o.Rollback(ctx, slipway.RollbackRequest{Cluster: d.Cluster, Image: string(d.Image), Reason: c.Reason, By: c.By})
+		// To the same group: with another configuration it may be of the image that serves.
+		return o.Rollback(ctx, slipway.RollbackRequest{Cluster: d.Cluster, Group: cmp.Or(d.Clone, d.Target), Reason: c.Reason, By: c.By})
 	}
 	return o.Deploy(ctx, slipway.DeployRequest{Cluster: d.Cluster, Image: string(d.Image), Environment: &d.Environment, ConfigVersion: d.ConfigVersion, Reason: c.Reason, By: c.By})
 }

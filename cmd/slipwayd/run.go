@@ -252,6 +252,7 @@ func run(ctx context.Context, o options) (err error) {
 	operator := ship.NewOperator(ship.Config{Parts: parts})
 	measurer := check.Measurer{Provider: machines, Pools: router, Prometheus: func(url string) check.Asker { return queries.at(url) }, HTTP: world.Transport()}
 	executions := execute.Config{Parts: parts, Promoter: promoter, Turns: store, Logs: store, Operator: operator, Measurer: measurer, HTTP: world.Transport()}
+	turns := &deploy.Turns{} // of deployments and people, to take something from what serves
 	options := durable.WorkerOptions(o.log)
 	options.Interceptors = append(options.Interceptors, chaos()...)
 	err = temporal.StartWorker(durable.TaskQueue, options, func(r worker.Registry) {
@@ -259,7 +260,7 @@ func run(ctx context.Context, o options) (err error) {
 			Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Audit: store, Log: o.log, Address: o.lbAddress,
 			Measurer: measurer,
 			Analyst:  deploy.Analysis{Deps: analysis.Deps{Store: store, Metrics: queries}},
-			Signal:   temporal.Client(), Patience: deploy.DefaultPatience,
+			Signal:   temporal.Client(), Patience: deploy.DefaultPatience, Turns: turns, Sizes: store,
 		})
 		ship.Register(r, &ship.Activities{Parts: parts})
 		execute.Register(r, &execute.Activities{Config: executions})
@@ -292,7 +293,7 @@ func run(ctx context.Context, o options) (err error) {
 	})
 	configs := &config.Keeper{Launcher: launcher, Records: store, Provider: machines, Bus: bus, Deploy: operator.Deploy, Log: o.log}
 	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log,
-		Marker: machines, Sync: controller.Sync, Configs: store, Sizes: store}
+		Marker: machines, Sync: controller.Sync, Configs: store, Sizes: store, Turns: turns}
 	api := httpapi.New(httpapi.Config{
 		Triggers: triggers, Subscriptions: subscriptions,
 		Guard: guard, Approvals: approvals, Promoter: promoter, Pipelines: pipelines, StageLogs: store, Accounts: machines,

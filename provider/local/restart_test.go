@@ -47,6 +47,12 @@ func TestMachinesOutliveTheProvider(t *testing.T) {
 	for _, i := range before.Instances {
 		pids[i.ID] = h.pid(t, i.ID)
 	}
+	mark := &slipway.InstanceMark{Since: time.Now().UTC().Truncate(time.Second), By: "ann", Reason: "it is slow"}
+	for id, kind := range map[string]slipway.MarkKind{before.Instances[0].ID: slipway.MarkDisabled, before.Instances[1].ID: slipway.MarkProtected} {
+		if _, err := p.MarkInstance(t.Context(), id, kind, mark); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := p.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +71,13 @@ func TestMachinesOutliveTheProvider(t *testing.T) {
 	for _, i := range after.Instances {
 		if pids[i.ID] != h.pid(t, i.ID) {
 			t.Errorf("instance %s has process %d, had %d", i.ID, h.pid(t, i.ID), pids[i.ID])
+		}
+		want, got := i.Disabled, i.Protected
+		if i.ID == before.Instances[1].ID {
+			want, got = got, want
+		}
+		if want == nil || *want != *mark || got != nil {
+			t.Errorf("instance %s is disabled %+v and protected %+v", i.ID, i.Disabled, i.Protected)
 		}
 	}
 	if err := p.EnsureServerGroup(t.Context(), spec); err != nil {
