@@ -45,7 +45,7 @@ type Deployment struct {
 	Cluster     Cluster        `json:"cluster"`
 	Image       Digest         `json:"image"`
 	Environment Environment    `json:"environment"` // the policy as it was when the deployment started
-	// Declared is the size that slipway.yaml gives; Environment has another if a person has resized the cluster.
+	// Declared is the size that it would have if nobody had resized the cluster by hand: that of slipway.yaml, of a rollback that of its group.
 	Declared Size `json:"declared,omitzero"`
 	// ConfigVersion is the version of the service configuration that the target's machines get; 0: none. Their values are not in here.
 	ConfigVersion int             `json:"config_version,omitempty"`

@@ -151,7 +151,8 @@ type Triggers interface {
 	RemoveTrigger(ctx context.Context, id string) (Trigger, error)
 	// TestTrigger says what a webhook of that event and payload would do. The signature is not looked at, and nothing is done.
 	TestTrigger(ctx context.Context, id, event string, payload []byte) (TriggerTest, error)
-	// Receive takes a webhook that came in. Refused if the signature is not right, Conflict if it has come in before.
+	// Receive takes a webhook that came in. Unauthenticated if the signature is not right, Refused if it is too old, Conflict if it has come
+	// in before.
 	Receive(ctx context.Context, id string, header map[string][]string, body []byte) (Firing, error)
 	// PushArtifact stores a file, and lets the triggers fire that wait for it. If the digest is not known, "", it is computed.
 	PushArtifact(ctx context.Context, a Artifact, content io.Reader) (PushedArtifact, error)

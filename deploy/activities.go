@@ -111,7 +111,7 @@ func (a *Activities) RecordSource(ctx context.Context, d slipway.Deployment) (Be
 	if err != nil {
 		return begun, err
 	}
-	if err := resized(ctx, a.Sizes, &d); err != nil {
+	if err := resized(ctx, a.Store, a.Sizes, &d); err != nil {
 		return begun, err
 	}
 	d.Target, d.Baseline = stored.Target, stored.Baseline

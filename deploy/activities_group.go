@@ -293,12 +293,15 @@ func (a *Activities) verify(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	// What a person has taken out of traffic, to look into it, is as it is.
-	aside := number(group.Instances, func(i slipway.Instance) bool { return i.Disabled != nil && i.State == slipway.InstanceUnhealthy })
-	if healthy := group.Healthy(); healthy == 0 || healthy < group.Size.Desired-aside {
+	if healthy := group.Healthy(); healthy == 0 || healthy+aside(group) < group.Size.Desired {
 		return slipway.Errorf(slipway.Failed, "only %d of %d machines of %s are healthy now", healthy, group.Size.Desired, name)
 	}
 	return nil
+}
+
+// aside counts the machines that are unhealthy and stay so: a person has taken them out of traffic, to look into them.
+func aside(group slipway.ServerGroup) int {
+	return number(group.Instances, func(i slipway.Instance) bool { return i.Disabled != nil && i.State == slipway.InstanceUnhealthy })
 }
 
 // others returns the cluster's groups but the target, in the order in which they are worth keeping: the one that was left, those

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -26,7 +27,7 @@ func Configured(ctx context.Context, configs slipway.ConfigStore, d *slipway.Dep
 
 // Sized gives d the size that a person has given its cluster, as long as slipway.yaml says what it said then. declared is what it says now.
 func Sized(ctx context.Context, sizes slipway.SizeStore, d *slipway.Deployment, declared slipway.Size) error {
-	d.Declared = declared
+	d.Declared = d.Environment.Size
 	if sizes == nil {
 		return nil
 	}
@@ -41,26 +42,34 @@ func Sized(ctx context.Context, sizes slipway.SizeStore, d *slipway.Deployment, 
 }
 
 // resized is [Sized] for what was planned a while ago: somebody may have resized the cluster since.
-func resized(ctx context.Context, sizes slipway.SizeStore, d *slipway.Deployment) error {
+func resized(ctx context.Context, store slipway.Store, sizes slipway.SizeStore, d *slipway.Deployment) error {
 	if sizes == nil || d.Declared == (slipway.Size{}) {
 		return nil
 	}
 	d.Environment.Size = d.Declared
-	return Sized(ctx, sizes, d, d.Declared)
+	declared := d.Declared
+	if d.Kind == slipway.KindRollback {
+		var err error
+		if declared, err = Declared(ctx, store, *d); err != nil {
+			return err
+		}
+	}
+	return Sized(ctx, sizes, d, declared)
 }
 
-// Declared returns the size that the slipway.yaml baked last gives the cluster; other where it gives none.
-func Declared(ctx context.Context, store slipway.Store, cluster slipway.Cluster, other slipway.Size) (slipway.Size, error) {
-	spec, err := store.Application(ctx, cluster.Application)
+// Declared returns the size that the slipway.yaml baked last gives d's cluster; if it gives none, what it gave when d was planned.
+func Declared(ctx context.Context, store slipway.Store, d slipway.Deployment) (slipway.Size, error) {
+	then := cmp.Or(d.Declared, d.Environment.Size)
+	spec, err := store.Application(ctx, d.Cluster.Application)
 	if slipway.CodeOf(err) == slipway.NotFound {
-		return other, nil
+		return then, nil
 	}
 	if err != nil {
 		return slipway.Size{}, err
 	}
-	environment, ok := spec.Environments[cluster.Environment]
+	environment, ok := spec.Environments[d.Cluster.Environment]
 	if !ok {
-		return other, nil
+		return then, nil
 	}
 	return withDefaults(environment).Size, nil
 }

@@ -296,7 +296,8 @@ func (g *Guard) allow(ctx context.Context, group slipway.ServerGroup, machines i
 	}
 	least := 1
 	if made, ok := records.maker(group.Name); ok && machines >= 0 {
-		least = max(least, min(minHealthy(made.Environment), total-1)) // the group makes up for one machine at once
+		// The group makes up for one machine at once; the next has to wait until it has.
+		least = max(least, min(minHealthy(made.Environment), max(total, group.Size.Desired)-1))
 	}
 	if total-removed >= least {
 		return nil

@@ -16,7 +16,7 @@ import (
 // without it, unless forced with a reason. One that is disabled is returned as it is. It returns when the load balancer has taken it.
 func (g *Guard) Disable(ctx context.Context, id string, force bool, reason, by string) (slipway.Instance, error) {
 	instance, group, err := g.grouped(ctx, id, "disable")
-	if err != nil || instance.Disabled != nil {
+	if err != nil {
 		return instance, err
 	}
 	release, err := g.Turns.take(ctx, group.Cluster)
@@ -24,8 +24,11 @@ func (g *Guard) Disable(ctx context.Context, id string, force bool, reason, by s
 		return instance, err
 	}
 	defer release()
-	if instance, group, err = g.grouped(ctx, id, "disable"); err != nil || instance.Disabled != nil { // as it is now
+	if instance, group, err = g.grouped(ctx, id, "disable"); err != nil { // as it is now
 		return instance, err
+	}
+	if instance.Disabled != nil {
+		return instance, g.Sync(ctx, group.Cluster) // an earlier try may have come no further
 	}
 	if reason == "" {
 		return instance, slipway.Errorf(slipway.Invalid, "cannot disable %s without a reason: say why, for whoever asks later", id).At("reason")
@@ -50,8 +53,11 @@ func (g *Guard) Disable(ctx context.Context, id string, force bool, reason, by s
 // Enable gives an instance back to traffic; one that is unhealthy by then is replaced. One that is not disabled is returned as it is.
 func (g *Guard) Enable(ctx context.Context, id, reason, by string) (slipway.Instance, error) {
 	instance, group, err := g.grouped(ctx, id, "enable")
-	if err != nil || instance.Disabled == nil {
+	if err != nil {
 		return instance, err
+	}
+	if instance.Disabled == nil {
+		return instance, g.Sync(ctx, group.Cluster) // an earlier try may have come no further
 	}
 	if instance, err = g.mark(ctx, group.Cluster, id, slipway.MarkDisabled, nil); err != nil {
 		return instance, err
@@ -122,7 +128,8 @@ func (g *Guard) Resize(ctx context.Context, req slipway.ResizeRequest) (slipway.
 		return slipway.ServerGroup{}, err
 	}
 	made, _ := records.maker(now)
-	declared, err := Declared(ctx, g.Store, cluster, made.Environment.Size)
+	made.Cluster = cluster // if its record is gone
+	declared, err := Declared(ctx, g.Store, made)
 	if err != nil {
 		return slipway.ServerGroup{}, err
 	}

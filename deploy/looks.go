@@ -33,7 +33,7 @@ func (a *Activities) AwaitHealthy(ctx context.Context, d slipway.Deployment, w W
 				return Look{}, err
 			}
 		}
-		if group.Healthy() >= w.Want && group.Size.Desired >= w.Want {
+		if group.Healthy()+aside(group) >= w.Want && group.Size.Desired >= w.Want {
 			return Look{Done: true}, nil
 		}
 		if late {
@@ -53,7 +53,7 @@ func (a *Activities) AwaitServing(ctx context.Context, d slipway.Deployment, w W
 		switch {
 		case err != nil:
 			return Look{}, gone(err, w.Group)
-		case group.Healthy() >= w.Want:
+		case group.Healthy()+aside(group) >= w.Want && group.Ready() > 0:
 			return Look{Done: true}, nil
 		case late:
 			return Look{}, slipway.Errorf(slipway.DeadlinePast, "%s cannot serve: %s", w.Group, check.Progress(ctx, a.Provider, group))

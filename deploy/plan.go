@@ -175,7 +175,8 @@ func PlanRollback(ctx context.Context, store slipway.Store, provider slipway.Pro
 		return slipway.Deployment{}, err
 	}
 	d := slipway.Deployment{
-		Kind: slipway.KindRollback, Cluster: cluster, Image: was.Image, Environment: was.Environment, ConfigVersion: was.ConfigVersion, Source: now, Reason: req.Reason, By: req.By,
+		Kind: slipway.KindRollback, Cluster: cluster, Image: was.Image, Environment: was.Environment, ConfigVersion: was.ConfigVersion, Source: now,
+		Reason: req.Reason, By: req.By,
 	}
 	if err := deployable(image, What(d)); err != nil {
 		return slipway.Deployment{}, err

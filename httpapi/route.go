@@ -102,7 +102,7 @@ func receive[I, O any](f function[I, O]) handler {
 // hook answers 202 or 200 to a body of anything, which is bounded more tightly: who sends it is not known before it was read.
 func hook[I, O any](f function[I, O]) handler {
 	return form(f, handler{status: http.StatusAccepted, raw: true, bound: webhook.MaxBody, errors: []int{
-		http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable,
+		http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable,
 	}})
 }
 

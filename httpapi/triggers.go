@@ -88,11 +88,13 @@ type hookInput struct {
 	TriggerInput
 	RawBody []byte
 
-	header map[string][]string
+	header    map[string][]string
+	challenge func() // tells who is not known how to become so
 }
 
 // Resolve implements [huma.Resolver].
 func (in *hookInput) Resolve(ctx huma.Context) []error {
+	in.challenge = func() { ctx.SetHeader("WWW-Authenticate", `Webhook-Signature realm="slipway"`) }
 	in.header = map[string][]string{}
 	ctx.EachHeader(func(name, value string) { in.header[name] = append(in.header[name], value) })
 	return nil
@@ -106,6 +108,9 @@ type hookOutput struct {
 func (a *api) receiveHook(ctx context.Context, in *hookInput) (*hookOutput, error) {
 	f, err := a.Triggers.Receive(ctx, in.ID, in.header, in.RawBody)
 	switch {
+	case slipway.CodeOf(err) == slipway.Unauthenticated:
+		in.challenge()
+		return nil, err
 	case err != nil:
 		return nil, err
 	case f.State == slipway.FiringFailed:

@@ -29,6 +29,7 @@ type Store struct {
 	releases     map[string]slipway.Release
 	samples      map[string]map[sampleKey]slipway.Sample // by deployment
 	routes       map[slipway.Cluster]slipway.Route
+	sizes        map[slipway.Cluster]slipway.Resizing
 	numbers      map[slipway.Cluster]int // of the last server group
 	events       []slipway.Event
 	turns        []turn
@@ -52,6 +53,7 @@ func New() *Store {
 		releases:     map[string]slipway.Release{},
 		samples:      map[string]map[sampleKey]slipway.Sample{},
 		routes:       map[slipway.Cluster]slipway.Route{},
+		sizes:        map[slipway.Cluster]slipway.Resizing{},
 		numbers:      map[slipway.Cluster]int{},
 		stageLogs:    map[[2]string]string{},
 	}

@@ -26,6 +26,8 @@ func TestPipelineStore(t *testing.T) {
 	storetest.ExercisePipelines(t, func(*testing.T) storetest.PipelineStore { return memstore.New() })
 }
 
+func TestSizes(t *testing.T) { storetest.ExerciseSizes(t, memstore.New()) }
+
 // full is a deployment with something to change in every corner.
 func full() slipway.Deployment {
 	keep, worst := 2, 0.1

@@ -191,3 +191,40 @@ func TestVeto(t *testing.T) {
 		t.Errorf("retried: %s, %v", d.State, d.Error)
 	}
 }
+
+// A rollback that went back leads to the same group when it is tried again, though the image that serves is the same there.
+func TestRetryOfARollback(t *testing.T) {
+	y, deploy := fleet(t)
+	first, err := y.store.Deployments(t.Context(), prod, 1)
+	if err != nil || len(first) != 1 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	second, err := deploy("1", func(req *slipway.DeployRequest) {
+		e := first[0].Environment
+		e.Config = map[string]string{"GREETING": "hi"}
+		req.Environment = &e
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second = y.deployed(second.ID); second.State != slipway.DeploymentSucceeded {
+		t.Fatalf("with another configuration: %s, %v", second.State, second.Error)
+	}
+	failed := slipway.Deployment{
+		ID: "d-failed", Kind: slipway.KindRollback, Cluster: prod, Image: first[0].Image, Environment: first[0].Environment, Source: second.Target,
+		Target: first[0].Target, State: slipway.DeploymentAborted, Undo: []slipway.Undo{}, Started: time.Now(), Finished: time.Now(),
+	}
+	if err := y.store.PutDeployment(t.Context(), failed); err != nil {
+		t.Fatal(err)
+	}
+	again, err := y.Retry(t.Context(), failed.ID, slipway.Command{By: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := y.deployed(again.ID); d.State != slipway.DeploymentSucceeded || d.Target != first[0].Target && d.Clone != first[0].Target {
+		t.Errorf("tried again: %s to %s (like %s), %v; want to %s", d.State, d.Target, d.Clone, d.Error, first[0].Target)
+	}
+	if _, err := y.Retry(t.Context(), failed.ID, slipway.Command{By: "ann"}); slipway.CodeOf(err) != slipway.Refused {
+		t.Errorf("tried once more: %v, want it refused, as it has served since", err)
+	}
+}

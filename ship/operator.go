@@ -178,7 +178,7 @@ func (o *Operator) Rollback(ctx context.Context, req slipway.RollbackRequest) (s
 	d, err := deploy.PlanRollback(ctx, o.Store, o.Provider, req)
 	if err == nil {
 		var declared slipway.Size
-		if declared, err = deploy.Declared(ctx, o.Store, d.Cluster, d.Environment.Size); err == nil {
+		if declared, err = deploy.Declared(ctx, o.Store, d); err == nil {
 			err = deploy.Sized(ctx, o.Sizes, &d, declared)
 		}
 	}

@@ -51,6 +51,7 @@ type Config struct {
 	Operator  Operator
 	Pipelines slipway.PipelineRunner
 	Sealer    slipway.Sealer
+	Audit     slipway.Recorder // hears what is started, and because of what; nil: nobody does
 	Dir       string // where what is pushed lies until its digest is known
 	Log       *slog.Logger
 	Now       func() time.Time           // nil: time.Now

@@ -65,7 +65,7 @@ func (w *world) must(err error) {
 // service returns another slipwayd's triggers over the same store.
 func (w *world) service() *Service {
 	return New(Config{
-		Store: w.store, Bus: bus{}, Blobs: w.blobs, Operator: w, Pipelines: w, Sealer: w.box, Dir: filepath.Join(w.t.TempDir(), "pushed"),
+		Store: w.store, Bus: bus{}, Blobs: w.blobs, Operator: w, Pipelines: w, Sealer: w.box, Audit: w.store, Dir: filepath.Join(w.t.TempDir(), "pushed"),
 		Log: slog.New(slog.DiscardHandler), Now: w.clock,
 	})
 }
@@ -201,8 +201,8 @@ func TestAWebhookStartsItsPipelineOnce(t *testing.T) {
 		"the same again":                 {made.ID, push, github(made.Secret, push, "1"), slipway.Conflict},
 		"the same body under another id": {made.ID, push, github(made.Secret, push, "2"), slipway.Conflict},
 		"another body under its id":      {made.ID, push + " ", github(made.Secret, push+" ", "1"), slipway.Conflict},
-		"a forged one":                   {made.ID, push, github("guess", push, "3"), slipway.Refused},
-		"one without signature":          {made.ID, push, http.Header{}, slipway.Refused},
+		"a forged one":                   {made.ID, push, github("guess", push, "3"), slipway.Unauthenticated},
+		"one without signature":          {made.ID, push, http.Header{}, slipway.Unauthenticated},
 		"one that cannot be read":        {made.ID, "{", github(made.Secret, "{", "4"), slipway.Invalid},
 		"one for a trigger that is none": {"t-none", push, github(made.Secret, push, "5"), slipway.NotFound},
 	} {
@@ -227,6 +227,45 @@ func TestAWebhookStartsItsPipelineOnce(t *testing.T) {
 	}
 	if told != 1 {
 		t.Errorf("%d were told", told)
+	}
+}
+
+func TestWhatIsStartedIsOnRecordOnceAndSaysWhy(t *testing.T) {
+	w := newWorld(t)
+	s := w.service()
+	made := w.add(s, slipway.TriggerSpec{Name: "push", Kind: slipway.TriggerGitHub, Deploy: "prod"})
+	entries := func() []slipway.AuditEntry {
+		t.Helper()
+		all, err := w.store.AuditEntries(t.Context(), slipway.AuditFilter{Application: "hello", Action: "trigger.start"}, 0)
+		w.must(err)
+		return all
+	}
+	w.fail = slipway.Errorf(slipway.Unavailable, "no engine")
+	_, err := s.Receive(t.Context(), made.ID, github(made.Secret, push, "1"), []byte(push))
+	w.must(err)
+	if all := entries(); len(all) > 0 {
+		t.Errorf("nothing was started, and it is on record: %+v", all)
+	}
+	w.fail = nil
+	for range 3 {
+		w.pass(time.Hour)
+		w.service().Step(t.Context())
+	}
+	all := entries()
+	if len(all) != 1 {
+		t.Fatalf("%d entries, want one", len(all))
+	}
+	e := all[0]
+	if e.Phase != slipway.AuditDecided || e.Environment != "prod" || e.Object != "d-1" || e.Reason != "trigger push (push, main, c0ffee, Ann)" {
+		t.Errorf("on record: %+v", e)
+	}
+	for _, want := range []string{`"trigger":"` + made.ID + `"`, `"firing":"tf-`, `"event":"push"`, `"commit":"c0ffee"`} {
+		if !strings.Contains(string(e.Input), want) {
+			t.Errorf("it does not say %s: %s", want, e.Input)
+		}
+	}
+	if strings.Contains(string(e.Input), made.Secret) {
+		t.Errorf("the secret is on record: %s", e.Input)
 	}
 }
 

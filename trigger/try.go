@@ -3,6 +3,7 @@ package trigger
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ const (
 	// maxTries is how often a firing is tried while what is needed does not answer: about half an hour.
 	maxTries = 12
 	// bakeLook is how often it is looked whether a bake is over, if nothing tells.
-	bakeLook = 2 * time.Second
+	bakeLook = 500 * time.Millisecond
 )
 
 // errBaking says that a firing goes on when its bake is over.
@@ -31,7 +32,9 @@ func (s *Service) try(ctx context.Context, f slipway.Firing) slipway.Firing {
 		return f // it is removed, or it will be tried again when it is due
 	}
 	f.Tries++
-	err = s.start(slipway.WithPrincipal(ctx, principal(t)), t, &f)
+	if err = s.start(slipway.WithPrincipal(ctx, principal(t)), t, &f); err == nil {
+		err = s.record(ctx, t, f) // if that fails it is tried again, and nothing is started twice
+	}
 	now := s.Now().UTC()
 	switch {
 	case err == nil:
@@ -64,6 +67,20 @@ func (s *Service) try(ctx context.Context, f slipway.Firing) slipway.Firing {
 		s.tell(store, e, f, "trigger %s could not start %s: %s", t.Name, t.Does(), f.Error.Error())
 	}
 	return f
+}
+
+// record notes in the audit log what was started, and because of what.
+func (s *Service) record(ctx context.Context, t slipway.Trigger, f slipway.Firing) error {
+	because, err := json.Marshal(map[string]any{
+		"trigger": t.ID, "firing": f.ID, "cause": f.Cause, "starts": t.Does(), "artifact": f.Artifact, "image": f.Image,
+	})
+	if err != nil {
+		return err
+	}
+	return slipway.Decided(context.WithoutCancel(ctx), s.Audit, slipway.AuditEntry{
+		Action: "trigger.start", Key: f.ID, Application: t.Application, Environment: t.Deploy, Object: cmp.Or(f.Execution, f.Deployment),
+		Reason: "trigger " + t.Name + becauseOf(f.Cause), Input: because,
+	})
 }
 
 // becauseOf says what CI knows of why.

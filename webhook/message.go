@@ -36,8 +36,8 @@ type Message struct {
 	Skip     string // why it is nothing to begin work for: "the branch was deleted"; "" if it is
 }
 
-// Verify returns by what a webhook is known if it comes again, once it is certain that who sent it knows one of the secrets. Refused if
-// that is not so.
+// Verify returns by what a webhook is known if it comes again, once it is certain that who sent it knows one of the secrets. Unauthenticated if
+// that is not so, Refused if it is, and was so too long ago.
 func Verify(kind slipway.TriggerKind, header http.Header, body []byte, secrets []string, now time.Time) (ids []string, err error) {
 	keys := make([][]byte, 0, len(secrets))
 	for _, s := range secrets {

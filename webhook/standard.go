@@ -97,7 +97,7 @@ func verifyStandard(h http.Header, body []byte, keys [][]byte, now time.Time) (i
 		return "", unsigned("its signature is not right")
 	}
 	if age := now.Sub(time.Unix(seconds, 0)); age > Tolerance || age < -Tolerance {
-		return "", unsigned("it was signed %s, which is more than %s from now: it is a replay, or a clock is wrong", time.Unix(seconds, 0).UTC().Format(time.RFC3339), Tolerance)
+		return "", slipway.Errorf(slipway.Refused, "cannot take the webhook: it was signed %s, which is more than %s from now: it is a replay, or a clock is wrong", time.Unix(seconds, 0).UTC().Format(time.RFC3339), Tolerance)
 	}
 	return id, nil
 }
@@ -122,5 +122,5 @@ func signed(signatures []string, keys [][]byte, mac func(key []byte) []byte) boo
 }
 
 func unsigned(format string, args ...any) error {
-	return slipway.Errorf(slipway.Refused, "cannot take the webhook: "+format, args...)
+	return slipway.Errorf(slipway.Unauthenticated, "cannot take the webhook: "+format, args...)
 }

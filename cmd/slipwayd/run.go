@@ -277,7 +277,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	pipelines := execute.New(executions)
 	triggers := trigger.New(trigger.Config{
-		Store: store, Bus: bus, Blobs: images, Operator: operator, Pipelines: pipelines, Sealer: sealer, Dir: o.path("cache/pushed"), Log: o.log,
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Pipelines: pipelines, Sealer: sealer, Audit: store, Dir: o.path("cache/pushed"), Log: o.log,
 	})
 	subscriptions := notify.New(notify.Config{Store: store, Bus: bus, Sealer: sealer, Notifiers: notifiers, Log: o.log})
 	working.Go(func() error { return triggers.Run(background) })

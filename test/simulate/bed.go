@@ -38,6 +38,8 @@ type Bed struct {
 	Measure func(c slipway.Check, s check.Subject) slipway.Measurement
 	// Compare judges canaries; nil: what was sampled is analysed.
 	Compare deploy.Analyst
+	// Hands is what people do to machines, beside the deployments.
+	Hands *deploy.Guard
 	// Following says that the load balancer is being brought up to date with the machines there are, and no step does it.
 	Following bool
 	// Step, if set, is called before every activity of a deployment.
@@ -58,6 +60,10 @@ func NewBed(seed uint64) *Bed {
 	b.Traffic = traffic.New(traffic.Config{
 		Routes: b.Store, Groups: b.World, Router: b.World, DefaultAddress: "127.0.0.1", Ask: b.World.Ask, Log: slog.New(slog.DiscardHandler),
 	})
+	b.Hands = &deploy.Guard{
+		Store: b.Store, Bus: &memstore.Bus{}, Provider: b.World, Router: b.World, Traffic: b.Traffic, Log: slog.New(slog.DiscardHandler),
+		Marker: b.World, Sync: b.Traffic.Sync, Sizes: b.Store, Turns: &deploy.Turns{},
+	}
 	b.World.Follow = func(string) error {
 		b.Following = true
 		defer func() { b.Following = false }()
@@ -119,7 +125,16 @@ func (t Telling) String() string {
 // Deploy plans a deployment of the image and carries it out. The error is that of planning.
 func (b *Bed) Deploy(req slipway.DeployRequest, told ...*Telling) (slipway.Deployment, error) {
 	req.Cluster = b.Cluster
+	if req.Environment != nil { // as a bake does
+		spec := slipway.Spec{Application: b.Cluster.Application, Environments: map[string]slipway.Environment{b.Cluster.Environment: *req.Environment}}
+		if err := b.Store.PutApplication(context.Background(), spec); err != nil {
+			return slipway.Deployment{}, err
+		}
+	}
 	d, err := deploy.PlanDeploy(context.Background(), b.Store, req)
+	if err == nil {
+		err = deploy.Sized(context.Background(), b.Store, &d, d.Environment.Size)
+	}
 	if err != nil {
 		return d, err
 	}
@@ -130,6 +145,12 @@ func (b *Bed) Deploy(req slipway.DeployRequest, told ...*Telling) (slipway.Deplo
 func (b *Bed) Rollback(req slipway.RollbackRequest, told ...*Telling) (slipway.Deployment, error) {
 	req.Cluster = b.Cluster
 	d, err := deploy.PlanRollback(context.Background(), b.Store, b.World, req)
+	if err == nil {
+		var declared slipway.Size
+		if declared, err = deploy.Declared(context.Background(), b.Store, d); err == nil {
+			err = deploy.Sized(context.Background(), b.Store, &d, declared)
+		}
+	}
 	if err != nil {
 		return d, err
 	}
@@ -158,7 +179,7 @@ func (b *Bed) Run(d slipway.Deployment, told ...*Telling) (slipway.Deployment, e
 	}()
 	deploy.Register(env, &deploy.Activities{
 		Store: b.Store, Bus: &memstore.Bus{}, Provider: b.World, Router: b.World, Traffic: b.Traffic, Measurer: measurer{b}, Analyst: b.analyst(),
-		Log: log, Address: "127.0.0.1", Now: b.Now,
+		Log: log, Address: "127.0.0.1", Now: b.Now, Turns: b.Hands.Turns, Sizes: b.Store,
 	})
 	for _, t := range told {
 		env.RegisterDelayedCallback(func() { b.tell(env, t) }, t.After)

@@ -71,6 +71,8 @@ func simulate(r *rapid.T) {
 		s.note("· %s", name)
 		s.step = name
 		s.consistent()
+		s.useHands()
+		s.remember()
 	}
 	s.deploy(true)
 	for range rapid.IntRange(1, 3).Draw(r, "deployments") {
@@ -106,6 +108,14 @@ type story struct {
 	late      bool // changes may come later than they were made
 	gentle    bool // the world does nothing by itself
 	sound     bool // what served before could serve
+
+	// By hand:
+	planned  []hand
+	steps    int               // of the rollout so far
+	touched  bool              // something was done in this rollout
+	disabled map[string]bool   // machines
+	guarded  map[string]bool   // machines that are protected
+	groupOf  map[string]string // of those that are there
 }
 
 // photo is what a cluster is like at one moment.
@@ -305,8 +315,10 @@ func (s *story) deploy(first bool) {
 	image := s.image(first || rapid.Bool().Draw(s.T, "good"))
 	var told []*Telling
 	s.World.Fault, s.Measure, s.gentle, s.late, s.dark = nil, nil, true, false, false
+	s.planned = nil
 	if !first {
 		s.disturb()
+		s.hands()
 		told = s.tell()
 		if len(s.before.groups) > 0 && rapid.IntRange(0, 9).Draw(s.T, "again") == 0 {
 			if g, ok := s.World.Group(s.Serving()); ok {
@@ -334,6 +346,7 @@ func (s *story) deploy(first bool) {
 
 func (s *story) rollback() {
 	s.disturb()
+	s.hands()
 	told := s.tell()
 	s.begin("roll back, %v", told)
 	left := s.before.serving
@@ -354,8 +367,9 @@ func (s *story) rollback() {
 func (s *story) begin(format string, args ...any) {
 	s.World.Advance()
 	s.before, s.capacity = s.photo(), s.serve()
-	s.current, s.sound = slipway.Deployment{}, s.capacity > 0
-	s.note("### "+format, args...)
+	source, _ := s.World.Group(s.before.serving)
+	s.current, s.sound = slipway.Deployment{}, s.capacity > 0 && (source.Name == "" || source.Ready() > 0)
+	s.note("### "+format+", by hand %v", append(args, s.planned)...)
 	s.note("%+v", s.before)
 	carriedOut++
 }
@@ -366,6 +380,9 @@ func (s *story) observe(change string) {
 	s.capacity = s.serve()
 	s.note("%s (capacity %d, route %s)", change, s.capacity, s.Route())
 	method, _, _ := strings.Cut(change, " ")
+	if group, destroyed := strings.CutPrefix(change, "DestroyServerGroup "); destroyed && !s.Following {
+		s.destroying(group)
+	}
 	ours := slices.Contains([]string{"SetPool", "ResizeServerGroup", "DestroyServerGroup", "RemovePool"}, method)
 	if !ours || s.Following {
 		if s.capacity < before {
@@ -441,7 +458,7 @@ func (s *story) consistent() {
 		switch {
 		case !there && name != d.Target && name != d.Baseline:
 			s.fail("6", "%s is there, and nobody asked for it", name)
-		case !there && len(d.Undo) > 0 && !owes(slipway.UndoDestroyGroup, name):
+		case !there && len(d.Undo) > 0 && !owes(slipway.UndoDestroyGroup, name) && !s.protects(name):
 			s.fail("3", "%s was made, and the ledger has %+v", name, d.Undo)
 		case there && size.Desired < was.Desired && len(d.Undo) > 0 && name == d.Source && !owes(slipway.UndoResizeGroup, name):
 			s.fail("3", "%s was shrunk, and the ledger has %+v", name, d.Undo)
@@ -459,6 +476,7 @@ func (s *story) ended(d slipway.Deployment) {
 	s.World.Advance()
 	after := s.photo()
 	s.note("ended as %s (%v): %+v", d.State, d.Error, after)
+	s.kept()
 	if !d.State.Done() {
 		s.fail("2", "the workflow is over, and the record says %s", d.State)
 	}
@@ -471,7 +489,7 @@ func (s *story) ended(d slipway.Deployment) {
 	undone := d.State == slipway.DeploymentRolledBack || d.State == slipway.DeploymentAborted
 	if undone {
 		for name := range after.groups {
-			if _, there := s.before.groups[name]; !there {
+			if _, there := s.before.groups[name]; !there && !s.protects(name) {
 				s.fail("3", "%s is left of a deployment that is %s", name, d.State)
 			}
 		}
