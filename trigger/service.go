@@ -52,7 +52,7 @@ type Config struct {
 	Pipelines slipway.PipelineRunner
 	Sealer    slipway.Sealer
 	Audit     slipway.Recorder // hears what is started, and because of what; nil: nobody does
-	Dir       string // where what is pushed lies until its digest is known
+	Dir       string           // where what is pushed lies until its digest is known
 	Log       *slog.Logger
 	Now       func() time.Time           // nil: time.Now
 	NewID     func(prefix string) string // nil: random ones

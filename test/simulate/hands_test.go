@@ -62,7 +62,7 @@ func (s *story) use(h hand) {
 	}
 	i := all[h.machine%len(all)]
 	ctx, before := context.Background(), s.serve()
-	s.sound = s.sound && !h.force // who insists may leave nothing that could serve again
+	s.sound = s.sound && !h.force                        // who insists may leave nothing that could serve again
 	s.Following, s.touched, s.gentle = true, true, false // what changes now is nobody's step
 	var err error
 	switch h.verb {
