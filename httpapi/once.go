@@ -55,11 +55,8 @@ func (a *api) once(ctx huma.Context, next func(huma.Context)) {
 		Principal: slipway.PrincipalOf(r.Context()).Name, Key: key, Digest: digestOf(r, body), Holder: rand.Text(), Until: time.Now().Add(claimed),
 	}
 	kept, err := a.Keys.ClaimRequest(r.Context(), claim)
-	if slipway.CodeOf(err) == slipway.Conflict { // under way, or of a slipwayd that died: whichever, it is known soon
-		w.Header().Set("Retry-After", "1")
-	}
 	if err != nil {
-		if slipway.CodeOf(err) == slipway.Conflict {
+		if slipway.CodeOf(err) == slipway.Conflict { // under way, or of a slipwayd that died: whichever, it is known soon
 			w.Header().Set("Retry-After", "1")
 		}
 		a.fail(ctx.Operation().OperationID, err).write(w)
