@@ -22,22 +22,26 @@ func (s ApprovalState) Done() bool { return s != ApprovalPending }
 
 // Approval is a question to people, and their answers. A promotion or a stage of a pipeline waits for it.
 type Approval struct {
-	ID          string        `json:"id"` // "a-…"; chosen by who asks, so that asking again after a lost reply asks once
-	Application string        `json:"application"`
-	Environment string        `json:"environment,omitempty"`
-	Subject     string        `json:"subject"` // the ID of what waits: an execution, a promotion or a deployment
-	Message     string        `json:"message"` // what is asked
-	Image       Digest        `json:"image,omitempty"`
-	Against     Digest        `json:"against,omitempty"` // what served there when it was asked, which Image is to replace; empty: nothing did
-	Needed      int           `json:"needed"`            // so many must approve; 1 rejection rejects
-	From        []string      `json:"from,omitempty"`    // names or groups of principals whose votes count; empty: everyone who is an approver there
-	Comment     bool          `json:"comment,omitempty"` // a vote wants a comment
-	Requester   string        `json:"requester"`         // whose vote does not count
-	Asked       time.Time     `json:"asked"`
-	Expires     time.Time     `json:"expires"`
-	Votes       []Vote        `json:"votes"`
-	State       ApprovalState `json:"state"`
-	Decided     time.Time     `json:"decided,omitzero"` // when it became what it is
+	ID          string `json:"id"` // "a-…"; chosen by who asks, so that asking again after a lost reply asks once
+	Application string `json:"application"`
+	Environment string `json:"environment,omitempty"`
+	Subject     string `json:"subject"` // the ID of what waits: an execution, a promotion or a deployment
+	Message     string `json:"message"` // what is asked
+	Image       Digest `json:"image,omitempty"`
+	Against     Digest `json:"against,omitempty"` // what served there when it was asked, which Image is to replace; empty: nothing did
+	// Config is the version of the service configuration that machines there are told if it goes on, and ConfigAgainst the one that what served had
+	// been told; 0: none.
+	Config        int           `json:"config,omitempty"`
+	ConfigAgainst int           `json:"config_against,omitempty"`
+	Needed        int           `json:"needed"`            // so many must approve; 1 rejection rejects
+	From          []string      `json:"from,omitempty"`    // names or groups of principals whose votes count; empty: everyone who is an approver there
+	Comment       bool          `json:"comment,omitempty"` // a vote wants a comment
+	Requester     string        `json:"requester"`         // whose vote does not count
+	Asked         time.Time     `json:"asked"`
+	Expires       time.Time     `json:"expires"`
+	Votes         []Vote        `json:"votes"`
+	State         ApprovalState `json:"state"`
+	Decided       time.Time     `json:"decided,omitzero"` // when it became what it is
 }
 
 // Approved counts the people who have approved.

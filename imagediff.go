@@ -11,11 +11,12 @@ import (
 type ImageDiff struct {
 	Old          DiffSide      `json:"old"`
 	New          DiffSide      `json:"new"`
-	Layers       []LayerDiff   `json:"layers"`       // all of both: those removed first, then the new image's from the lowest
-	Packages     []PackageDiff `json:"packages"`     // by name and architecture
-	Files        []FileDiff    `json:"files"`        // by path
-	Service      []Change      `json:"service"`      // what the machine runs, and how, and whether that is irreversible
-	Environments []Change      `json:"environments"` // of the slipway.yaml each was baked from, as far as it is known of both
+	Layers       []LayerDiff   `json:"layers"`           // all of both: those removed first, then the new image's from the lowest
+	Packages     []PackageDiff `json:"packages"`         // by name and architecture
+	Files        []FileDiff    `json:"files"`            // by path
+	Service      []Change      `json:"service"`          // what the machine runs, and how, and whether that is irreversible
+	Environments []Change      `json:"environments"`     // of the slipway.yaml each was baked from, as far as it is known of both
+	Config       *ConfigDiff   `json:"config,omitempty"` // of what machines are told where an approval is about; nil of images alone
 }
 
 // DiffSide is one of the two images of a diff.

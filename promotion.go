@@ -115,15 +115,19 @@ type PromoteRequest struct {
 
 // PromotionPlan is what a promotion would do, and all that it has to meet.
 type PromotionPlan struct {
-	Application string       `json:"application"`
-	From        string       `json:"from"`
-	To          string       `json:"to"`
-	Image       Digest       `json:"image"`
-	Version     string       `json:"version,omitempty"`
-	Replaces    Digest       `json:"replaces,omitempty"` // what serves in To now
-	Constraints []Constraint `json:"constraints"`
-	Ready       bool         `json:"ready"`       // nothing is unmet: it would deploy at once
-	At          time.Time    `json:"at,omitzero"` // when all is met by itself, but for approvals; zero: now, or never
+	Application string `json:"application"`
+	From        string `json:"from"`
+	To          string `json:"to"`
+	Image       Digest `json:"image"`
+	Version     string `json:"version,omitempty"`
+	Replaces    Digest `json:"replaces,omitempty"` // what serves in To now
+	// Config is the version of the service configuration that machines would be told in To, and ConfigReplaces the one that what serves there has
+	// been told; 0: none.
+	Config         int          `json:"config,omitempty"`
+	ConfigReplaces int          `json:"config_replaces,omitempty"`
+	Constraints    []Constraint `json:"constraints"`
+	Ready          bool         `json:"ready"`       // nothing is unmet: it would deploy at once
+	At             time.Time    `json:"at,omitzero"` // when all is met by itself, but for approvals; zero: now, or never
 }
 
 // Promoter moves images from environment to environment. Methods are safe for concurrent use.

@@ -28,10 +28,10 @@ type Config struct {
 	Bus   slipway.Bus
 	Audit slipway.Recorder // hears what expires; nil: nobody does
 	Waker Waker            // nil: nothing waits
-	// Approver reports whether a principal is an approver of the cluster; nil: whoever asks for it is, as the API lets nobody else.
-	Approver func(ctx context.Context, p slipway.Principal, c slipway.Cluster) (bool, error)
-	Now      func() time.Time // nil: time.Now
-	Log      *slog.Logger
+	// Against fills in what the image would replace in the environment; nil: whoever asks says so.
+	Against func(ctx context.Context, a *slipway.Approval) error
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger
 }
 
 // Keeper implements [slipway.Approvals]. Its methods are safe for concurrent use.
@@ -64,6 +64,11 @@ func (k *Keeper) AskApproval(ctx context.Context, a slipway.Approval) (slipway.A
 	}
 	_, err := k.Store.Approval(ctx, a.ID)
 	fresh := slipway.CodeOf(err) == slipway.NotFound
+	if fresh && k.Against != nil && a.Image != "" && a.Environment != "" && a.Against == "" {
+		if err := k.Against(ctx, &a); err != nil {
+			return a, err
+		}
+	}
 	stored, err := k.Store.CreateApproval(ctx, a)
 	if err != nil {
 		return stored, err
@@ -120,15 +125,6 @@ func (k *Keeper) Vote(ctx context.Context, id string, approve bool, comment stri
 		return a, err
 	}
 	by := slipway.PrincipalOf(ctx)
-	if k.Approver != nil {
-		ok, err := k.Approver(ctx, by, slipway.Cluster{Application: a.Application, Environment: a.Environment})
-		if err != nil {
-			return a, err
-		}
-		if !ok {
-			return a, slipway.Errorf(slipway.Refused, "cannot answer %s: %s is no approver of %s", id, by.Name, place(a))
-		}
-	}
 	if Said(a, by, approve, comment) {
 		return a, nil
 	}

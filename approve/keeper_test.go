@@ -3,6 +3,7 @@ package approve_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -188,19 +189,33 @@ func TestVotesAtOnce(t *testing.T) {
 	}
 }
 
-func TestApproversOnly(t *testing.T) {
+// What an image would replace is found out when it is asked, once, unless whoever asks knows; of what is about no image or no environment nothing is.
+func TestAgainst(t *testing.T) {
 	w := newWorld(t)
-	w.Approver = func(_ context.Context, p slipway.Principal, c slipway.Cluster) (bool, error) {
-		return p.Name == "ann" && c == slipway.Cluster{Application: "shop", Environment: "prod"}, nil
+	old := slipway.DigestOf([]byte("old"))
+	w.Against = func(_ context.Context, a *slipway.Approval) error {
+		a.Against, a.Config, a.ConfigAgainst = old, 4, 3
+		return nil
 	}
-	if _, err := w.AskApproval(t.Context(), question(2)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Vote(as(t, "carl"), "a-1", true, ""); slipway.CodeOf(err) != slipway.Refused || !strings.Contains(err.Error(), "carl is no approver of shop in prod") {
-		t.Errorf("got %v", err)
-	}
-	if a, err := w.Vote(as(t, "ann"), "a-1", true, ""); err != nil || a.Approved() != 1 {
-		t.Errorf("%+v, %v", a, err)
+	for _, c := range []struct {
+		name   string
+		change func(*slipway.Approval)
+		want   string
+	}{
+		{"is found out", func(*slipway.Approval) {}, old.Short() + " 4 3"},
+		{"is known", func(a *slipway.Approval) { a.Against = slipway.DigestOf([]byte("known")) }, slipway.DigestOf([]byte("known")).Short() + " 0 0"},
+		{"about no image", func(a *slipway.Approval) { a.Image = "" }, " 0 0"},
+		{"about no environment", func(a *slipway.Approval) { a.Environment = "" }, " 0 0"},
+	} {
+		a := question(1)
+		a.ID, a.Image, a.Against = approve.ID(c.name), slipway.DigestOf([]byte("new")), ""
+		c.change(&a)
+		for range 2 { // a second time it is as it was
+			asked, err := w.AskApproval(t.Context(), a)
+			if got := fmt.Sprintf("%s %d %d", asked.Against.Short(), asked.Config, asked.ConfigAgainst); err != nil || got != c.want {
+				t.Errorf("%s: %s, %v; want %s", c.name, got, err, c.want)
+			}
+		}
 	}
 }
 

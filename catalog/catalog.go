@@ -15,7 +15,7 @@ import (
 
 // Config is what a catalog works with.
 type Config struct {
-	Store    slipway.Store
+	Store    Records
 	Bus      slipway.Bus
 	Provider slipway.Provider
 	Images   Images
@@ -26,6 +26,13 @@ type Config struct {
 	// Cache collects what removed images leave. It may be nil: then that is left to whoever else collects.
 	Cache slipway.Cache
 	Log   *slog.Logger
+}
+
+// Records are what is known of images, and of all that refers to them. [sqlstore.Store] has all of them.
+type Records interface {
+	slipway.Store
+	slipway.Lists
+	slipway.PromotionStore
 }
 
 // Images is where images are stored.

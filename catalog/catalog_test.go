@@ -440,7 +440,7 @@ func TestPruneBesideDeployments(t *testing.T) {
 
 // specs is a store of which only the applications are asked for.
 type specs struct {
-	slipway.Store
+	catalog.Records
 	asked chan struct{}
 }
 

@@ -124,6 +124,9 @@ func (c *Catalog) needs(ctx context.Context, s *scene) (map[slipway.Digest][]str
 	if err := c.rollbacks(ctx, s, note); err != nil {
 		return nil, err
 	}
+	if err := c.restricted(ctx, note); err != nil {
+		return nil, err
+	}
 	return needs, c.underWay(ctx, note)
 }
 
@@ -147,41 +150,74 @@ func (c *Catalog) rollbacks(ctx context.Context, s *scene, note func(slipway.Dig
 	return nil
 }
 
-// recent is how many bakes, deployments and executions are looked through for those under way.
-const recent = 1000
+// The states of what is under way: however long it waits, it may yet want its image.
+var (
+	baking    = slipway.BakeFilter{States: []slipway.BakeState{slipway.BakeRunning}}
+	deploying = slipway.DeploymentFilter{States: []slipway.DeploymentState{
+		slipway.DeploymentQueued, slipway.DeploymentRunning, slipway.DeploymentHeld, slipway.DeploymentUndoing,
+	}}
+	executing = slipway.ExecutionFilter{States: []slipway.ExecutionState{slipway.ExecutionQueued, slipway.ExecutionRunning}}
+	releasing = slipway.ReleaseFilter{States: []slipway.ReleaseState{slipway.ReleaseRunning}}
+)
 
-// underWay notes the images that bakes, deployments and executions under way refer to.
+// underWay notes the images that bakes, deployments, releases, promotions and executions under way refer to.
 func (c *Catalog) underWay(ctx context.Context, note func(slipway.Digest, string, ...any)) error {
-	bakes, err := c.Store.Bakes(ctx, "", recent)
+	bakes, err := c.Store.ListBakes(ctx, baking, slipway.Mark{}, 0)
 	if err != nil {
 		return err
 	}
 	for _, b := range bakes {
-		if b.State.Done() {
-			continue
-		}
 		note(b.Image, "bake %s is under way", b.ID)
 		note(b.Rebuild, "bake %s compares with it", b.ID)
 		if b.Base != nil {
 			note(b.Base.Digest, "bake %s builds on it", b.ID)
 		}
 	}
-	deployments, err := c.Store.Deployments(ctx, slipway.Cluster{}, recent)
+	deployments, err := c.Store.ListDeployments(ctx, deploying, slipway.Mark{}, 0)
 	if err != nil {
 		return err
 	}
 	for _, d := range deployments {
-		if !d.State.Done() {
-			note(d.Image, "deployment %s is under way", d.ID)
+		note(d.Image, "deployment %s is under way", d.ID)
+	}
+	releases, err := c.Store.ListReleases(ctx, releasing, slipway.Mark{}, 0)
+	if err != nil {
+		return err
+	}
+	for _, r := range releases {
+		for _, m := range r.Members {
+			note(m.Image, "release %s is under way", r.ID)
 		}
 	}
-	executions, err := c.Store.Executions(ctx, "", recent)
+	promotions, err := c.Store.Promotions(ctx, slipway.PromotionFilter{}, 0)
+	if err != nil {
+		return err
+	}
+	for _, m := range promotions {
+		if !m.State.Done() {
+			note(m.Image, "promotion %s is under way", m.ID)
+			note(m.Replaces, "promotion %s compares with it", m.ID)
+		}
+	}
+	executions, err := c.Store.ListExecutions(ctx, executing, slipway.Mark{}, 0)
 	if err != nil {
 		return err
 	}
 	for _, x := range executions {
-		if !x.State.Done() {
-			note(x.Image, "execution %s is under way", x.ID)
+		note(x.Image, "execution %s is under way", x.ID)
+	}
+	return nil
+}
+
+// restricted notes the images that clusters are pinned to: nothing else may be deployed there.
+func (c *Catalog) restricted(ctx context.Context, note func(slipway.Digest, string, ...any)) error {
+	all, err := c.Store.Restrictions(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.Kind == slipway.RestrictionPin && r.Holds(time.Now()) {
+			note(r.Image, "%s is pinned to it", r.Scope())
 		}
 	}
 	return nil

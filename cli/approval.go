@@ -82,6 +82,9 @@ func (o *approvalShowOptions) run(ctx context.Context, c *client.Client) error {
 		return nil
 	}
 	text := "nothing served there when it was asked: all of it is new\n"
+	if a.Config > 0 {
+		text += fmt.Sprintf("it is told version %d of the configuration: slipway config show %s %s --version %d\n", a.Config, a.Application, a.Environment, a.Config)
+	}
 	switch {
 	case none:
 	case o.full:
@@ -160,7 +163,33 @@ func diffCounts(d slipway.ImageDiff) string {
 	counted("files", files)
 	counted("service", changeKinds(d.Service))
 	counted("environments", changeKinds(d.Environments))
+	if d.Config != nil {
+		text.WriteString("  " + configCounts(*d.Config) + "\n")
+	}
 	return text.String()
+}
+
+// configCounts says how much of what machines are told differs, and between which versions.
+func configCounts(d slipway.ConfigDiff) string {
+	n := map[slipway.DiffKind]int{}
+	for _, c := range d.Changes {
+		n[c.Kind]++
+	}
+	switch {
+	case d.To == 0 && d.From == 0:
+		return "configuration: none"
+	case d.From == d.To:
+		return fmt.Sprintf("configuration: the same, version %d", d.To)
+	}
+	return fmt.Sprintf("configuration: version %s → %s: %d added, %d removed, %d changed", orNone(d.From), orNone(d.To), n[slipway.DiffAdded], n[slipway.DiffRemoved], n[slipway.DiffChanged])
+}
+
+// orNone is the number of a version of the configuration, for people.
+func orNone(version int) string {
+	if version == 0 {
+		return "none"
+	}
+	return fmt.Sprint(version)
 }
 
 func changeKinds(changes []slipway.Change) []slipway.DiffKind {

@@ -273,16 +273,7 @@ value; neither is shown.`,
 
 func (f *Factory) configDiff(d slipway.ConfigDiff) error {
 	for _, c := range d.Changes {
-		var err error
-		switch c.Kind {
-		case slipway.DiffAdded:
-			_, err = fmt.Fprintf(f.Out, "+ %s  %s  %s\n", c.Key, c.To.Type, shown(*c.To))
-		case slipway.DiffRemoved:
-			_, err = fmt.Fprintf(f.Out, "- %s  %s  %s\n", c.Key, c.From.Type, shown(*c.From))
-		default:
-			_, err = fmt.Fprintf(f.Out, "~ %s  %s\n", c.Key, differenceText(*c.From, *c.To))
-		}
-		if err != nil {
+		if _, err := fmt.Fprintln(f.Out, configDifference(c)); err != nil {
 			return err
 		}
 	}
@@ -291,6 +282,17 @@ func (f *Factory) configDiff(d slipway.ConfigDiff) error {
 		return err
 	}
 	return nil
+}
+
+// configDifference is a line that says how one key differs.
+func configDifference(c slipway.ConfigDifference) string {
+	switch c.Kind {
+	case slipway.DiffAdded:
+		return fmt.Sprintf("+ %s  %s  %s", c.Key, c.To.Type, shown(*c.To))
+	case slipway.DiffRemoved:
+		return fmt.Sprintf("- %s  %s  %s", c.Key, c.From.Type, shown(*c.From))
+	}
+	return fmt.Sprintf("~ %s  %s", c.Key, differenceText(*c.From, *c.To))
 }
 
 // differenceText says what of an entry is otherwise.

@@ -78,6 +78,12 @@ func diffText(d slipway.ImageDiff, all bool) string {
 	layerDiffs(&text, d.Layers)
 	changeDiffs(&text, "service", d.Service)
 	changeDiffs(&text, "environments", d.Environments)
+	if d.Config != nil {
+		text.WriteString("\n" + configCounts(*d.Config) + "\n")
+		for _, c := range d.Config.Changes {
+			text.WriteString("  " + configDifference(c) + "\n")
+		}
+	}
 	var packages, files []string
 	for _, p := range d.Packages {
 		packages = append(packages, packageDiff(p))

@@ -190,6 +190,11 @@ func (o *promoteOptions) showPlan(ctx context.Context, c *client.Client) error {
 		if err != nil {
 			return err
 		}
+		told, err := toldAnew(ctx, c, p)
+		if err != nil {
+			return err
+		}
+		diff.Config = &told
 		text.WriteString("\n" + diffCounts(diff) + fmt.Sprintf("all of it: slipway image diff %s@%s @%s\n", p.Application, p.Replaces.Short(), p.Image.Short()))
 	}
 	unmet := 0
@@ -208,6 +213,14 @@ func (o *promoteOptions) showPlan(ctx context.Context, c *client.Client) error {
 	}
 	_, err = io.WriteString(o.f.Out, text.String())
 	return err
+}
+
+// toldAnew returns how what machines are told would change.
+func toldAnew(ctx context.Context, c *client.Client, p slipway.PromotionPlan) (slipway.ConfigDiff, error) {
+	if p.Config == p.ConfigReplaces || p.Config == 0 {
+		return slipway.ConfigDiff{From: p.ConfigReplaces, To: p.Config}, nil
+	}
+	return c.DiffConfig(ctx, slipway.Cluster{Application: p.Application, Environment: p.To}, p.ConfigReplaces, p.Config)
 }
 
 // constraints prints how conditions stand, a line for each, and below what is not met what would meet it.

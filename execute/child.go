@@ -62,8 +62,11 @@ func (r *run) child(ctx workflow.Context, s slipway.PipelineStage, rec *slipway.
 	return slipway.Errorf(slipway.Failed, "%s %s", x.ID, x.State)
 }
 
-// StartChild starts another pipeline's execution: one of the same application by the same slipway.yaml.
+// StartChild starts another pipeline's execution: one of the same application by the same slipway.yaml. It is not broken off half way, so that
+// whoever aborts the stage knows what there is to end.
 func (a *Activities) StartChild(ctx context.Context, req slipway.PipelineRequest, parent slipway.Execution, own bool) (slipway.Execution, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), briefly)
+	defer cancel()
 	if own {
 		bake, err := slipway.ReadBakeRequest(ctx, a.Parts.Blobs, parent.Request)
 		if err != nil {

@@ -3,6 +3,7 @@ package execute
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -51,12 +52,30 @@ func (r *run) promote(ctx workflow.Context, s slipway.PromoteStage, rec *slipway
 	return slipway.Errorf(slipway.Failed, "promotion %s ended as %s", p.ID, p.State)
 }
 
-// StartPromotion starts a promotion, or returns the one that an earlier try has started.
+// StartPromotion starts a promotion, or returns the one that an earlier try has started. It is not broken off half way, so that whoever aborts
+// the stage knows what there is to end.
 func (a *Activities) StartPromotion(ctx context.Context, req slipway.PromoteRequest) (slipway.Promotion, error) {
 	if a.Promoter == nil {
 		return slipway.Promotion{}, slipway.Errorf(slipway.Invalid, "cannot promote: this slipwayd promotes nothing")
 	}
-	return a.Promoter.Promote(ctx, req)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), briefly)
+	defer cancel()
+	p, err := a.Promoter.Promote(ctx, req)
+	return p, inOne(err)
+}
+
+// inOne returns an error that says all of what several joined ones say: the record of a stage has one.
+func inOne(err error) error {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) || slipway.CodeOf(err) == slipway.Internal {
+		return err
+	}
+	all := joined.Unwrap()
+	var texts []string
+	for _, e := range all[1:] {
+		texts = append(texts, e.Error())
+	}
+	return slipway.Errorf(slipway.CodeOf(err), "%s: %s", slipway.MessageOf(all[0]), strings.Join(texts, "; "))
 }
 
 // AwaitPromotion returns the promotion once it is over, or when it has looked for long enough.

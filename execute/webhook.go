@@ -2,6 +2,7 @@ package execute
 
 import (
 	"context"
+	"net/url"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -36,12 +37,22 @@ func (r *run) webhook(ctx workflow.Context, s slipway.Step, rec *slipway.StageRe
 		Parameters: r.x.Parameters, Cause: r.x.Cause, Failed: r.failed,
 	}
 	long := s.Timeout.Or(checkTime)
+	r.waits(rec, "the answer of "+hostOf(s.Webhook.URL))
 	var m slipway.Measurement
 	if err := workflow.ExecuteActivity(durable.Step(ctx, long+briefly), acts.AskWebhook, *s.Webhook, q, workflow.Now(ctx).Add(long)).Get(ctx, &m); err != nil {
 		return err
 	}
 	outputs(rec, map[string]string{"message": m.Detail})
 	return nil
+}
+
+// hostOf returns whom a URL is of: the rest may have secrets in it.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return "the webhook"
+	}
+	return u.Host
 }
 
 // AskWebhook asks until there is an answer that decides: Failed if it is fail, Unmeasured if there is none in time.

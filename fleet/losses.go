@@ -11,52 +11,70 @@ import (
 	"github.com/slipway-sh/slipway/feed"
 )
 
-// Losses writes an event whenever a server group has lost instances and replaced them.
+// Losses notes whenever a server group has lost instances and replaced them, and writes an event.
 type Losses struct {
 	Provider interface {
 		ServerGroups(ctx context.Context) ([]slipway.ServerGroup, error)
 		Watch(ctx context.Context) <-chan string
 	}
 	Store interface {
+		slipway.LossStore
 		AppendEvent(ctx context.Context, e slipway.Event) (slipway.Event, error)
 	}
 	Bus slipway.Bus
 	Log *slog.Logger
 }
 
-// Run watches until ctx is done and returns nil. What was lost while nobody watched is not told.
+// Run watches until ctx is done and returns nil. What was lost while nobody watched is noted when somebody does again. What cannot be stored is
+// tried again at the next change.
 func (l Losses) Run(ctx context.Context) error {
 	changes := l.Provider.Watch(ctx) // before the first look, so that nothing falls between
-	known := map[string]int{}
-	if err := l.look(ctx, known, func(slipway.ServerGroup, int) {}); err != nil {
-		l.Log.Warn("cannot read the server groups", "error", err)
-	}
+	l.look(ctx)
 	for range changes {
-		err := l.look(ctx, known, func(g slipway.ServerGroup, lost int) { l.tell(ctx, g, lost) })
-		if err != nil && ctx.Err() == nil {
-			l.Log.Warn("cannot read the server groups", "error", err)
-		}
+		l.look(ctx)
 	}
 	return nil
 }
 
-// look compares how many instances each group has replaced with what is known, and calls lost for each that replaced more.
-func (l Losses) look(ctx context.Context, known map[string]int, lost func(slipway.ServerGroup, int)) error {
+// look notes and tells what groups have lost that is not on record.
+func (l Losses) look(ctx context.Context) {
+	if err := l.compare(ctx); err != nil && ctx.Err() == nil {
+		l.Log.Warn("cannot note what server groups have lost", "error", err)
+	}
+}
+
+// compare compares how many instances each group has replaced with what is on record.
+func (l Losses) compare(ctx context.Context) error {
 	groups, err := l.Provider.ServerGroups(ctx)
 	if err != nil {
 		return err
 	}
-	there := make(map[string]bool, len(groups))
-	for _, g := range groups {
-		there[g.Name] = true
-		if n := g.Replaced - known[g.Name]; n > 0 {
-			lost(g, n)
-		}
-		known[g.Name] = g.Replaced
+	stored, err := l.Store.Losses(ctx, slipway.Cluster{})
+	if err != nil {
+		return err
 	}
-	for name := range known {
-		if !there[name] {
-			delete(known, name)
+	known := make(map[string]slipway.Loss, len(stored))
+	for _, loss := range stored {
+		known[loss.Group] = loss
+	}
+	for _, g := range groups {
+		was := known[g.Name]
+		lost := g.Replaced - was.Replaced
+		if lost == 0 {
+			continue
+		}
+		if lost < 0 { // it is another group of that name
+			lost = g.Replaced
+		}
+		now := slipway.Loss{Group: g.Name, Cluster: g.Cluster, Replaced: g.Replaced, At: was.At}
+		if lost > 0 {
+			now.At = time.Now().UTC()
+		}
+		if err := l.Store.PutLoss(ctx, now); err != nil {
+			return err
+		}
+		if lost > 0 {
+			l.tell(ctx, g, lost)
 		}
 	}
 	return nil

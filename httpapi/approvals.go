@@ -46,7 +46,28 @@ func (a *api) diffApproval(ctx context.Context, in *idInput) (*output[slipway.Im
 	if err != nil {
 		return nil, err
 	}
-	return found(a.Catalog.Diff(ctx, older, newer))
+	diff, err := a.Catalog.Diff(ctx, older, newer)
+	if err == nil && asked.Environment != "" && a.Configs != nil {
+		diff.Config, err = a.toldAnew(ctx, asked)
+	}
+	return found(diff, err)
+}
+
+// toldAnew returns how what machines are told changes, from what served when it was asked.
+func (a *api) toldAnew(ctx context.Context, asked slipway.Approval) (*slipway.ConfigDiff, error) {
+	cluster := slipway.Cluster{Application: asked.Application, Environment: asked.Environment}
+	var of [2]slipway.ConfigVersion
+	for i, number := range []int{asked.ConfigAgainst, asked.Config} {
+		if number == 0 {
+			continue
+		}
+		var err error
+		if of[i], err = a.Configs.Config(ctx, cluster, number); err != nil {
+			return nil, err
+		}
+	}
+	diff := of[0].Diff(of[1])
+	return &diff, nil
 }
 
 type voteInput struct {

@@ -132,7 +132,7 @@ func (a *api) regard(ctx context.Context, cluster slipway.Cluster) (slipway.Envi
 	if err != nil {
 		return slipway.EnvironmentState{}, err
 	}
-	facts := overview.Facts{Cluster: cluster, Now: time.Now(), Groups: make([]slipway.ServerGroup, 0, len(all))}
+	facts := overview.Facts{Cluster: cluster, Now: time.Now()}
 	var names []string
 	var images []slipway.Digest
 	seen := map[slipway.Digest]bool{}

@@ -14,7 +14,7 @@ import (
 // Facts are what is known of an environment, or of one cluster of it.
 type Facts struct {
 	Cluster      slipway.Cluster       // Application is "" for all
-	Groups       []slipway.ServerGroup // of the environment, as the provider has them now; they are sorted
+	Groups       []slipway.ServerGroup // of the environment, as the provider has them now
 	Records      slipway.EnvironmentRecords
 	Pools        map[string]slipway.PoolStatus // by name: those of the load balancers that have a listener
 	Blind        string                        // why the load balancers cannot be looked at; "" if they can
@@ -26,10 +26,11 @@ type Facts struct {
 // Environment returns the state of the environment. known is whether there is anything of it at all.
 func Environment(f Facts) (state slipway.EnvironmentState, known bool) {
 	state = slipway.EnvironmentState{Environment: f.Cluster.Environment, Condition: slipway.ConditionEmpty, Clusters: []slipway.ClusterState{}}
-	groups := byApplication(f.Groups)
-	names := make(map[string]bool, len(groups))
-	for name := range groups {
-		names[name] = true
+	groups := map[string][]slipway.ServerGroup{}
+	names := map[string]bool{}
+	for _, g := range f.Groups {
+		groups[g.Cluster.Application] = append(groups[g.Cluster.Application], g)
+		names[g.Cluster.Application] = true
 	}
 	open := map[string][]slipway.Deployment{}
 	for _, d := range f.Records.Open {
@@ -78,28 +79,6 @@ func Environment(f Facts) (state slipway.EnvironmentState, known bool) {
 	return state, len(state.Clusters) > 0
 }
 
-// byApplication sorts groups, and returns each application's: newest first.
-func byApplication(groups []slipway.ServerGroup) map[string][]slipway.ServerGroup {
-	slices.SortFunc(groups, func(a, b slipway.ServerGroup) int {
-		if by := cmp.Compare(a.Cluster.Application, b.Cluster.Application); by != 0 {
-			return by
-		}
-		na, _ := slipway.GroupNumber(a.Name)
-		nb, _ := slipway.GroupNumber(b.Name)
-		return cmp.Compare(nb, na)
-	})
-	by := map[string][]slipway.ServerGroup{}
-	for len(groups) > 0 {
-		name := groups[0].Cluster.Application
-		n := slices.IndexFunc(groups, func(g slipway.ServerGroup) bool { return g.Cluster.Application != name })
-		if n < 0 {
-			n = len(groups)
-		}
-		by[name], groups = groups[:n:n], groups[n:]
-	}
-	return by
-}
-
 // sum fills in what is said of all clusters together.
 func sum(state *slipway.EnvironmentState) {
 	for _, s := range state.Clusters {
@@ -144,6 +123,11 @@ func (c *cluster) state() slipway.ClusterState {
 	s := slipway.ClusterState{
 		Cluster: c.name, Account: cmp.Or(policy.Account, slipway.DefaultAccount), Groups: []slipway.GroupState{}, Drift: []slipway.Drift{},
 	}
+	slices.SortFunc(c.groups, func(a, b slipway.ServerGroup) int {
+		na, _ := slipway.GroupNumber(a.Name)
+		nb, _ := slipway.GroupNumber(b.Name)
+		return cmp.Compare(nb, na)
+	})
 	route, routed := c.facts.Records.Routes[c.name.Application]
 	pool, pooled := c.facts.Pools[c.name.String()]
 	traffic := shares(route, pool, pooled)

@@ -40,7 +40,7 @@ func (a *Activities) Consider(ctx context.Context, req slipway.PromoteRequest, n
 		return o, nil
 	}
 	o.Deployment, err = a.Promoter.Plan(ctx, slipway.DeployRequest{
-		Cluster: f.Cluster, Image: string(f.Image.Digest), Strategy: req.Strategy, OnConflict: req.OnConflict, Reason: req.Reason, By: req.By, Override: req.Override,
+		Cluster: f.Cluster, Image: string(f.Image.Digest), ConfigVersion: f.Config, Strategy: req.Strategy, OnConflict: req.OnConflict, Reason: req.Reason, By: req.By, Override: req.Override,
 	})
 	if err != nil {
 		return o, err
@@ -60,7 +60,7 @@ func question(f Facts, req slipway.PromoteRequest) *slipway.Approval {
 		message += ": " + req.Reason
 	}
 	return &slipway.Approval{
-		Application: req.Application, Environment: req.To, Subject: req.ID, Message: message, Image: f.Image.Digest, Against: f.Replaces,
+		Application: req.Application, Environment: req.To, Subject: req.ID, Message: message, Image: f.Image.Digest, Against: f.Replaces, Config: f.Config, ConfigAgainst: f.ConfigReplaces,
 		Needed: policy.Needed, From: policy.Of, Comment: policy.Comment, Requester: req.By, Asked: f.Now,
 		Expires: f.Now.Add(policy.Expires.Or(slipway.DefaultApprovalExpires)),
 	}

@@ -21,7 +21,7 @@ type Facts struct {
 	Requester    string
 	Policy       slipway.PromotionPolicy
 	Image        slipway.Image
-	Replaces     slipway.Digest        // what serves in the target
+	Change                             // in the target
 	Serving      slipway.Digest        // what serves in From; "" if nothing does
 	Stay         Stay                  // of what serves in From
 	Verification slipway.Verification  // of the image
@@ -33,6 +33,13 @@ type Facts struct {
 	Promotion    string                // its ID, which decides where within the jitter it begins; "" of none yet
 	Override     bool
 	Moves        bool // it is a promotion: what does not serve in From is none, and cannot be made one
+}
+
+// Change is what a deployment replaces, and what machines are told where it comes to.
+type Change struct {
+	Replaces       slipway.Digest // what serves; "" if nothing does
+	Config         int            // version of the service configuration that machines would be told now; 0: none
+	ConfigReplaces int            // the one that what serves has been told
 }
 
 // Stay is how what serves in an environment has done there.
@@ -271,10 +278,10 @@ func (f Facts) approvals(policy slipway.ApprovalPolicy) slipway.Constraint {
 	return c
 }
 
-// agreed counts those who have approved, and would for this request: it is for the same change, under no weaker a rule, and who asks now
-// is not among them.
+// agreed counts those who have approved, and would for this request: it is for the same change, of image and configuration, under no weaker a
+// rule, and who asks now is not among them.
 func (f Facts) agreed(a slipway.Approval, policy slipway.ApprovalPolicy) int {
-	if a.Image != f.Image.Digest || a.Against != f.Replaces || !slices.Equal(a.From, policy.Of) || policy.Comment && !a.Comment {
+	if a.Image != f.Image.Digest || a.Against != f.Replaces || a.Config != f.Config || !slices.Equal(a.From, policy.Of) || policy.Comment && !a.Comment {
 		return 0
 	}
 	n := 0

@@ -13,7 +13,6 @@ import (
 // Bounds of what is looked back on.
 const (
 	maxDeployments = 1000
-	maxEvents      = 5000
 	maxApprovals   = 100
 )
 
@@ -22,6 +21,8 @@ type Records interface {
 	slipway.Store
 	slipway.ApprovalStore
 	slipway.PromotionStore
+	slipway.LossStore
+	slipway.ConfigStore
 }
 
 // Gatherer reads [Facts].
@@ -62,7 +63,7 @@ func (g Gatherer) Facts(ctx context.Context, s Subject, now time.Time) (Facts, e
 	var err error
 	if f.From != "" {
 		source := slipway.Cluster{Application: s.Cluster.Application, Environment: f.From}
-		if f.Serving, f.Stay, err = g.stay(ctx, source); err != nil {
+		if f.Serving, f.Stay, err = g.stay(ctx, source, now); err != nil {
 			return f, err
 		}
 	} else if s.Image == "" {
@@ -80,7 +81,7 @@ func (g Gatherer) Facts(ctx context.Context, s Subject, now time.Time) (Facts, e
 	if err != nil {
 		return f, err
 	}
-	if f.Replaces, err = g.serving(ctx, s.Cluster); err != nil {
+	if f.Change, err = g.Change(ctx, s.Cluster); err != nil {
 		return f, err
 	}
 	if f.Verification, err = g.Verifier.VerifyImage(ctx, f.Image.Digest); err != nil {
@@ -123,6 +124,32 @@ func (g Gatherer) policy(ctx context.Context, to slipway.Cluster, from string) (
 	return slipway.PromotionPolicy{}, nil
 }
 
+// Change returns what a deployment to the cluster would replace, and what machines would be told there.
+func (g Gatherer) Change(ctx context.Context, to slipway.Cluster) (c Change, err error) {
+	group, err := g.group(ctx, to)
+	if err != nil {
+		return c, err
+	}
+	if group != nil {
+		c.Replaces, c.ConfigReplaces = group.Image, group.ConfigVersion
+	}
+	newest, err := g.Store.Config(ctx, to, 0)
+	if err != nil && slipway.CodeOf(err) != slipway.NotFound {
+		return c, err
+	}
+	c.Config = newest.Number
+	return c, nil
+}
+
+// Against fills in what the image that an approval is about would replace.
+func (g Gatherer) Against(ctx context.Context, a *slipway.Approval) error {
+	c, err := g.Change(ctx, slipway.Cluster{Application: a.Application, Environment: a.Environment})
+	if err == nil {
+		a.Against, a.Config, a.ConfigAgainst = c.Replaces, c.Config, c.ConfigReplaces
+	}
+	return err
+}
+
 // serving returns the image that serves the cluster, "" if none does.
 func (g Gatherer) serving(ctx context.Context, cluster slipway.Cluster) (slipway.Digest, error) {
 	group, err := g.group(ctx, cluster)
@@ -147,7 +174,7 @@ func (g Gatherer) group(ctx context.Context, cluster slipway.Cluster) (*slipway.
 
 // stay returns the image that serves the cluster and how it has done: since the last deployment that made its group serve had proved that all
 // traffic is on it, or, of workers, since it was done; or since a machine of the cluster was lost after that.
-func (g Gatherer) stay(ctx context.Context, cluster slipway.Cluster) (slipway.Digest, Stay, error) {
+func (g Gatherer) stay(ctx context.Context, cluster slipway.Cluster, now time.Time) (slipway.Digest, Stay, error) {
 	group, err := g.group(ctx, cluster)
 	if err != nil || group == nil {
 		return "", Stay{}, err
@@ -169,17 +196,21 @@ func (g Gatherer) stay(ctx context.Context, cluster slipway.Cluster) (slipway.Di
 	if s.Since.IsZero() {
 		return group.Image, s, nil // its deployment is not over
 	}
-	events, err := g.Store.Events(ctx, slipway.EventFilter{Application: cluster.Application, Environment: cluster.Environment, Newest: true}, maxEvents)
+	losses, err := g.Store.Losses(ctx, cluster)
 	if err != nil {
 		return "", s, err
 	}
-	if len(events) == maxEvents && events[0].Time.After(s.Since) {
-		s.Since = events[0].Time // what was before is not looked at, and so does not count
-	}
-	for _, e := range events {
-		if e.Kind == slipway.InstanceLost && e.Time.After(s.Since) {
-			s.Since, s.Lost = e.Time, true
+	noted := 0
+	for _, l := range losses {
+		if l.Group == group.Name {
+			noted = l.Replaced
 		}
+		if l.At.After(s.Since) {
+			s.Since, s.Lost = l.At, true
+		}
+	}
+	if group.Replaced != noted { // it was lost so lately that it is not on record
+		s.Since, s.Lost = now, true
 	}
 	return group.Image, s, nil
 }

@@ -68,7 +68,7 @@ func (p *Promoter) PlanPromotion(ctx context.Context, req slipway.PromoteRequest
 	}
 	plan := slipway.PromotionPlan{
 		Application: f.Cluster.Application, From: f.From, To: f.Cluster.Environment, Image: f.Image.Digest, Version: f.Image.Version, Replaces: f.Replaces,
-		Constraints: all, Ready: len(Holding(all)) == 0,
+		Config: f.Config, ConfigReplaces: f.ConfigReplaces, Constraints: all, Ready: len(Holding(all)) == 0,
 	}
 	for _, c := range Holding(all) {
 		if c.Kind == slipway.ConstraintApprovals {

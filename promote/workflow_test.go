@@ -139,9 +139,18 @@ func (w *world) serve(environment string, image slipway.Digest, since time.Time)
 	w.must(w.store.PutRoute(context.Background(), slipway.Route{Cluster: cluster, Groups: []slipway.GroupRoute{{Group: name, Mode: slipway.Active, Weight: 100}}}))
 }
 
-func (w *world) tell(kind slipway.EventKind, at time.Time) {
-	_, err := w.store.AppendEvent(context.Background(), slipway.Event{Time: at, Kind: kind, Application: "shop", Environment: "staging"})
-	w.must(err)
+// lose has what serves in staging lose a machine, noted at a time or, at the zero time, not yet.
+func (w *world) lose(at time.Time) {
+	for name, g := range w.machines.groups {
+		if g.Cluster.Environment != "staging" {
+			continue
+		}
+		g.Replaced++
+		w.machines.groups[name] = g
+		if !at.IsZero() {
+			w.must(w.store.PutLoss(context.Background(), slipway.Loss{Group: name, Cluster: g.Cluster, Replaced: g.Replaced, At: at}))
+		}
+	}
 }
 
 // after does something at a time after noon.
@@ -284,7 +293,7 @@ func TestApprovals(t *testing.T) {
 func TestAgreedBefore(t *testing.T) {
 	for requester, state := range map[string]slipway.ApprovalState{"bob": slipway.ApprovalGranted, "ann": slipway.ApprovalPending} {
 		w := newWorld(t, slipway.PromotionPolicy{From: "staging", Approvals: twoOf("ann", "carl", "bob")})
-		a := *question(Facts{Now: noon, Cluster: prod, Image: slipway.Image{Digest: two}, Replaces: one, Policy: slipway.PromotionPolicy{Approvals: twoOf("ann", "carl", "bob")}},
+		a := *question(Facts{Now: noon, Cluster: prod, Image: slipway.Image{Digest: two}, Change: Change{Replaces: one}, Policy: slipway.PromotionPolicy{Approvals: twoOf("ann", "carl", "bob")}},
 			slipway.PromoteRequest{ID: "m-0", Application: "shop", To: "prod", By: "bob"})
 		a.ID = "a-1"
 		_, err := w.approvals.AskApproval(t.Context(), a)
@@ -315,8 +324,22 @@ func TestWaiting(t *testing.T) {
 	}{
 		{"until it has served long enough", ran, slipway.PromoteRequest{WaitForRan: true}, func(*world) {}, slipway.PromotionSucceeded, 2 * time.Hour, ""},
 		{"again when it has lost a machine", ran, slipway.PromoteRequest{WaitForRan: true}, func(w *world) {
-			w.after(time.Hour, func() { w.tell(slipway.InstanceLost, noon.Add(time.Hour)) })
+			w.after(time.Hour, func() { w.lose(noon.Add(time.Hour)) })
 		}, slipway.PromotionSucceeded, 4 * time.Hour, ""},
+		{"again when another group there has lost a machine, however much has happened since", ran, slipway.PromoteRequest{WaitForRan: true}, func(w *world) {
+			staging := slipway.Cluster{Application: "shop", Environment: "staging"}
+			w.must(w.store.PutLoss(context.Background(), slipway.Loss{Group: "shop-staging-v000", Cluster: staging, Replaced: 1, At: noon.Add(-time.Minute)}))
+			events := make([]slipway.Event, 6000)
+			for i := range events {
+				events[i] = slipway.Event{Time: noon, Kind: slipway.StageOutput, Application: "shop", Environment: "staging"}
+			}
+			_, err := w.store.AppendEvents(context.Background(), events)
+			w.must(err)
+		}, slipway.PromotionSucceeded, 3*time.Hour - time.Minute, ""},
+		{"a machine that it lost a moment ago", ran, slipway.PromoteRequest{WaitForRan: true}, func(w *world) {
+			w.after(2*time.Hour-time.Minute, func() { w.lose(time.Time{}) })
+			w.after(3*time.Hour, func() { w.lose(noon.Add(2 * time.Hour)) })
+		}, slipway.PromotionSucceeded, 5 * time.Hour, ""},
 		{"not when it is ill", ran, slipway.PromoteRequest{WaitForRan: true}, func(w *world) {
 			w.after(time.Hour, func() {
 				for name, g := range w.machines.groups {

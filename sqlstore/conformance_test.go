@@ -21,6 +21,7 @@ func conforms(t *testing.T, where func(*testing.T) string) {
 	storetest.ExercisePipelines(t, func(t *testing.T) storetest.PipelineStore { return open(t, where(t)) })
 	storetest.ExerciseApprovals(t, func(t *testing.T) slipway.ApprovalStore { return open(t, where(t)) })
 	storetest.ExercisePromotions(t, func(t *testing.T) slipway.PromotionStore { return open(t, where(t)) })
+	storetest.ExerciseLosses(t, func(t *testing.T) slipway.LossStore { return open(t, where(t)) })
 	storetest.ExerciseTriggers(t, func(t *testing.T) slipway.TriggerStore { return open(t, where(t)) })
 	storetest.ExerciseSubscriptions(t, func(t *testing.T) slipway.SubscriptionStore { return open(t, where(t)) })
 	storetest.ExerciseAccess(t, func(t *testing.T) slipway.AccessStore { return open(t, where(t)) })

@@ -43,11 +43,14 @@ type collector struct {
 	baker     *bake.Baker
 	images    *image.Store
 	inventory *sbom.Inventory
-	store     slipway.Store
-	provider  slipway.Provider
-	maxBytes  int64
-	maxAge    time.Duration
-	log       *slog.Logger
+	store     interface {
+		slipway.Store
+		slipway.Lists
+	}
+	provider slipway.Provider
+	maxBytes int64
+	maxAge   time.Duration
+	log      *slog.Logger
 }
 
 // Collect implements [slipway.Cache].
@@ -71,12 +74,13 @@ func (c *collector) roots(ctx context.Context) (r bake.Roots, err error) {
 	if r.Bakes, err = c.store.Bakes(ctx, "", bakesLookedAt); err != nil {
 		return r, err
 	}
-	executions, err := c.store.Executions(ctx, "", bakesLookedAt)
+	unfinished := slipway.ExecutionFilter{States: []slipway.ExecutionState{slipway.ExecutionQueued, slipway.ExecutionRunning}}
+	executions, err := c.store.ListExecutions(ctx, unfinished, slipway.Mark{}, 0)
 	if err != nil {
 		return r, err
 	}
 	for _, x := range executions { // their stages take files of what was asked for into machines, weeks after it was baked if people take so long
-		if !x.State.Done() && x.Request != "" {
+		if x.Request != "" {
 			r.Bakes = append(r.Bakes, slipway.Bake{ID: x.ID, State: slipway.BakeRunning, Request: x.Request})
 		}
 	}

@@ -220,8 +220,9 @@ func run(ctx context.Context, o options) (err error) {
 		},
 	})
 	working.Go(func() error { return keeper.Run(background) })
+	gatherer := promote.Gatherer{Store: store, Provider: machines, Verifier: verifier}
 	approvals := approve.New(approve.Config{
-		Audit: store,
+		Audit: store, Against: gatherer.Against,
 		Store: store, Events: store, Bus: bus, Waker: approve.Workflows{Temporal: temporal.Client(), Of: promote.WorkflowOf}, Log: o.log,
 	})
 	working.Go(func() error { return approvals.Run(background) })
@@ -245,7 +246,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	planner, occupied := parts, ship.Activities{Parts: parts} // of promotions, which are not held to their own policy twice
 	promoter := promote.New(promote.Config{
-		Gatherer: promote.Gatherer{Store: store, Provider: machines, Verifier: verifier},
+		Gatherer: gatherer,
 		Temporal: temporal.Client(), Bus: bus, Plan: planner.Plan, Occupied: occupied.Occupied, Log: o.log,
 	})
 	parts.Gate = promoter.Admit

@@ -86,6 +86,8 @@ func TestScripts(t *testing.T) {
 			"big":      big,
 			"registry": registry,
 			"hook":     hook,
+			"judge":    judge,
+			"moment":   moment,
 			"receiver": receiver,
 			"mail":     mail,
 			"told":     told,
@@ -101,6 +103,7 @@ type script struct {
 	daemon   *daemon.Daemon
 	registry *hub               // nil until it has one
 	inbox    *inbox             // nil until it has one
+	judge    *bench             // nil until it has one
 	mail     *mailserver.Server // nil until it has one
 	load     *load.Generator
 	issuer   *oidcserver.Server             // nil until it has one
@@ -338,6 +341,16 @@ func clock(ts *testscript.TestScript, neg bool, args []string) {
 	ahead, err := time.ParseDuration(args[1])
 	ts.Check(err)
 	ts.Setenv(args[0], time.Now().UTC().Add(ahead).Format("15:04"))
+}
+
+// moment puts the moment that it will be after a while into a variable: moment SOON 3s
+func moment(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: moment variable duration")
+	}
+	ahead, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	ts.Setenv(args[0], time.Now().UTC().Add(ahead).Format(time.RFC3339))
 }
 
 // listen takes a port of 127.0.0.1 for as long as the script runs: listen $PORT
