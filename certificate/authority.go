@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -62,6 +63,11 @@ func openAuthority(dir string, names []string, now func() time.Time) (*Authority
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the directory of the certificate authority: %w", err)
 	}
+	unlock, err := exclusive(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	a := &Authority{names: names, now: now}
 	certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key")
 	_, certErr := os.Stat(certFile)
@@ -87,6 +93,20 @@ func openAuthority(dir string, names []string, now func() time.Time) (*Authority
 	}
 	_, err = a.Certificate(nil)
 	return a, err
+}
+
+// exclusive keeps others from making the authority at the same time: two slipwayds have one, and may start together.
+func exclusive(dir string) (unlock func() error, err error) {
+	d, err := os.Open(dir)
+	if err == nil {
+		if err = syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != nil {
+			d.Close()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock the directory of the certificate authority: %w", err)
+	}
+	return d.Close, nil
 }
 
 func makeAuthority(certFile, keyFile string, now time.Time) error {

@@ -68,6 +68,28 @@ func TestAuthority(t *testing.T) {
 	}
 }
 
+// TestOneAuthorityForAll opens one at many places at once, as two slipwayds do that are started together.
+func TestOneAuthorityForAll(t *testing.T) {
+	dir, made := filepath.Join(t.TempDir(), "tls"), make(chan string)
+	for range 8 {
+		go func() {
+			a, err := OpenAuthority(dir, nil)
+			if err != nil {
+				t.Error(err)
+				made <- ""
+				return
+			}
+			made <- a.Fingerprint()
+		}()
+	}
+	first := <-made
+	for range 7 {
+		if other := <-made; other != first {
+			t.Errorf("one is %s, another %s", first, other)
+		}
+	}
+}
+
 func TestServerCertificateIsRenewed(t *testing.T) {
 	now := time.Now()
 	a, err := openAuthority(t.TempDir(), nil, func() time.Time { return now })

@@ -111,6 +111,15 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 type Health struct {
 	Ready   bool   `json:"ready"`
 	Version string `json:"version"`
+	Role    string `json:"role"`  // "active", or "standby" of one that passes requests on
+	Parts   []Part `json:"parts"` // what it works with and runs elsewhere
+}
+
+// Part is something that slipwayd works with, and that runs elsewhere.
+type Part struct {
+	Name  string    `json:"name"` // "postgresql", "temporal" or "nats"
+	OK    bool      `json:"ok"`   // whether it answers
+	Since time.Time `json:"since"`
 }
 
 // Health asks whether slipwayd is ready.

@@ -45,8 +45,9 @@ type Config struct {
 	Version    string              // of slipwayd
 	Audit      slipway.AuditLog    // nil: the Store, if it can; without one nothing can be changed
 	Limits     Limits
-	Checkpoint audit.Signer // signs checkpoints of the audit log
-	PublicURL  string       // where browsers find this slipwayd; "": wherever they have found it
+	Checkpoint audit.Signer        // signs checkpoints of the audit log
+	PublicURL  string              // where browsers find this slipwayd; "": wherever they have found it
+	Parts      func() []ServerPart // what slipwayd works with elsewhere; nil: nothing
 
 	Triggers      slipway.Triggers
 	Subscriptions slipway.Subscriptions
@@ -142,7 +143,7 @@ type route struct {
 // routes is the API.
 func (a *api) routes() []route {
 	return []route{
-		{"GET", "/healthz", open, "health", "Is slipwayd ready?", "Answers as soon as slipwayd serves.", get(a.health)},
+		{"GET", "/healthz", open, "health", "Is slipwayd ready?", "Answers as soon as slipwayd serves, or, standing by for another that works, passes on what it is asked; else 503.", get(a.health)},
 
 		{"POST", "/v1/blobs/missing", view.of(anything), "missingBlobs", "Which blobs must be uploaded?", "Returns those of the given digests that are not stored yet.", post(a.missingBlobs).withContext()},
 		{"PUT", "/v1/blobs/{digest}", deploy.of(anything), "putBlob", "Upload a blob", "Stores the request's body under its digest. A body with another digest is refused, and nothing is kept of it. Uploading again changes nothing.", upload(a.putBlob)},
@@ -314,17 +315,4 @@ func (a *api) description() huma.Config {
 	c.Transformers = []huma.Transformer{problems}
 	register(c.Components.Schemas)
 	return c
-}
-
-type healthOutput struct {
-	Body struct {
-		Ready   bool   `json:"ready"`
-		Version string `json:"version" example:"0.1.0"`
-	}
-}
-
-func (a *api) health(context.Context, *struct{}) (*healthOutput, error) {
-	out := &healthOutput{}
-	out.Body.Ready, out.Body.Version = true, a.Version
-	return out, nil
 }

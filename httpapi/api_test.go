@@ -210,7 +210,14 @@ func TestHealth(t *testing.T) {
 	s := serve(t)
 	var got map[string]any
 	s.get(t, "/healthz", &got)
-	if fmt.Sprint(got) != "map[ready:true version:1.2.3]" {
+	if fmt.Sprint(got) != "map[ready:true role:active version:1.2.3]" {
+		t.Error(got)
+	}
+	s = serve(t, func(c *Config) {
+		c.Parts = func() []ServerPart { return []ServerPart{{Name: "temporal", Since: time.Unix(0, 0).UTC()}} }
+	})
+	s.get(t, "/healthz", &got) // it is ready all the same: it says so of what it cannot do
+	if fmt.Sprint(got["ready"], got["parts"]) != "true [map[name:temporal ok:false since:1970-01-01T00:00:00Z]]" {
 		t.Error(got)
 	}
 }

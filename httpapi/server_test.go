@@ -48,7 +48,7 @@ func serveOn(t testing.TB, address string, with ...func(*Config)) *server {
 	for _, change := range with {
 		change(&s.Config)
 	}
-	h := httptest.NewServer(asRoot(New(s.Config)))
+	h := httptest.NewServer(asRoot(front(t, s.Config)))
 	t.Cleanup(h.Close)
 	s.url = h.URL
 	return s

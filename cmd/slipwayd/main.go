@@ -74,7 +74,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.Flags().Float64Var(&o.rateEach, "rate-limit-principal", 250, "`requests` a second that a user, a token or a CI job may make for long, from whatever addresses. Below 0: any number")
 	o.flags(cmd)
 	o.accessFlags(cmd)
-	cmd.Flags().BoolVar(&o.standby, "standby", false, "if another slipwayd works on the data directory, wait, and take over when it has ended, however it ended")
+	cmd.Flags().BoolVar(&o.standby, "standby", false, "if another slipwayd works on the data directory, pass requests on to it, and take over when it has ended, however it ended")
 	cmd.Flags().BoolVar(&o.takeOver, "take-over", false, "take the records of the --store over from another data directory, which is gone for good")
 	cmd.Flags().StringVar(&o.lbAddress, "lb-address", "127.0.0.1", "`IP` load balancers listen on when an environment names none; 0.0.0.0 for all")
 	cmd.Flags().StringArrayVar(&o.insecure, "insecure-registry", nil, "`host`[:port] of a registry to speak to without TLS; repeatable (this host's own always may be)")

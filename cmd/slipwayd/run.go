@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"runtime/debug"
 	"time"
@@ -84,26 +82,21 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	lock, err := o.lock(ctx)
+	front := newFront(o)
+	lock, err := o.lock(ctx, front.relay)
 	if ctx.Err() != nil {
-		return nil // it has stood by until now
+		return front.close() // it has stood by until now
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, front.close())
 	}
 	defer lock.Unlock()
 
 	var stops closers
 	defer func() { err = errors.Join(err, stops.close()) }()
-
-	listeners, err := listen(o.listen, &secured{
-		cert: o.tlsCert, key: o.tlsKey, names: o.tlsNames, dir: o.path("tls"), insecureHTTP: o.insecureHTTP, log: o.log,
-	})
-	if err != nil {
+	stops.add("listeners", front.close)
+	if err := front.listen(); err != nil {
 		return err
-	}
-	for _, l := range listeners {
-		stops.add("listener", l.Close)
 	}
 
 	// Records and images.
@@ -301,7 +294,7 @@ func run(ctx context.Context, o options) (err error) {
 		Store: store, Configs: configs, Hands: guard, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,
 		Secrets: values, Statements: verifier, Provider: machines, Sandboxes: baker, Pools: router, Access: access, Audit: store, Checkpoint: keys.Signing(), Limits: httpapi.Limits{Rate: o.rate, Each: o.rateEach}, PublicURL: o.publicURL, Log: o.log, Version: o.version,
 	})
-	err = serve(ctx, o, api, listeners, started)
+	err = front.serve(ctx, api, started)
 	api.Close()
 	return errors.Join(err, whyEnded(ctx))
 }
@@ -334,46 +327,6 @@ func prune(ctx context.Context, mounts *rootfs.Mounts, images *image.Store, mach
 		}
 	}
 	return mounts.Prune(func(digest slipway.Digest) bool { return layers[digest] })
-}
-
-// serve answers the API until ctx is done, then lets requests under way finish for a moment.
-func serve(ctx context.Context, o options, api http.Handler, listeners []net.Listener, started time.Time) error {
-	// Streams end with this context, so that they do not hold up the end.
-	streams, endStreams := context.WithCancel(context.WithoutCancel(ctx))
-	defer endStreams()
-	server := &http.Server{
-		Handler:           api,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(o.log.Handler(), slog.LevelDebug), // handshakes that fail, above all: anybody can cause them
-		BaseContext:       func(net.Listener) context.Context { return streams },
-		ConnContext:       httpapi.ConnContext,
-	}
-	var serving errgroup.Group
-	for _, l := range listeners {
-		serving.Go(func() error {
-			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				return fmt.Errorf("cannot serve the API on %s: %w", l.Addr(), err)
-			}
-			return nil
-		})
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- serving.Wait() }()
-	o.log.Info("ready", "data", o.data, "listen", o.listen, "after", time.Since(started).Round(time.Millisecond))
-
-	select {
-	case err := <-failed:
-		return errors.Join(err, server.Close())
-	case <-ctx.Done():
-	}
-	o.log.Info("stopping; machines and load balancer keep serving")
-	endStreams()
-	if bounded(server.Shutdown) != nil {
-		server.Close()
-	}
-	return nil
 }
 
 func bounded(f func(context.Context) error) error {

@@ -20,11 +20,15 @@ import (
 // takeOverEvery is how often a slipwayd that stands by looks whether the other has ended.
 const takeOverEvery = 50 * time.Millisecond
 
-// lock takes the data directory. One that stands by waits until the other slipwayd has ended, however that ends; the kernel tells.
-func (o *options) lock(ctx context.Context) (*flock.Flock, error) {
+// lock takes the data directory. One that stands by calls meanwhile, once, and waits until the other slipwayd has ended, however that ends; the
+// kernel tells.
+func (o *options) lock(ctx context.Context, meanwhile func() error) (*flock.Flock, error) {
 	lock, err := lockDataDir(o.data)
 	if !o.standby || slipway.CodeOf(err) != slipway.Conflict {
 		return lock, err
+	}
+	if err := meanwhile(); err != nil {
+		return nil, err
 	}
 	o.log.Info("standing by: another slipwayd works on the data directory", "data", o.data)
 	lock, err = waitForDataDir(ctx, o.data)

@@ -33,7 +33,8 @@ type pair struct {
 	active   *daemon.Daemon
 	standby  *daemon.Daemon
 	database *pgtest.Server
-	api      *client.Client // of both
+	api      *client.Client // of the one that stands by at first, alone: who asks there need not know of the other
+	both     *client.Client
 	requests *load.Generator
 	env      slipway.Environment
 }
@@ -58,11 +59,12 @@ func newPair(t *testing.T, args ...string) *pair {
 		})
 	}
 	var err error
-	if p.api, err = client.New(p.active.Address() + "," + p.standby.Address()); err != nil {
-		t.Fatal(err)
-	}
+	p.both, err = client.New(p.active.Address() + "," + p.standby.Address())
+	p.must(err)
+	p.api = p.standby.API
 	p.must(p.active.Start(t.Context()))
-	p.must(p.standby.Launch())
+	p.must(p.standby.Start(t.Context())) // it is ready as well: it passes on what it is asked
+	p.roles()
 	p.serve()
 	return p
 }
@@ -111,6 +113,23 @@ func (p *pair) deploy(image, step string) slipway.Deployment {
 	return p.await(d.ID, func(d slipway.Deployment) bool { return strings.HasPrefix(d.Step, step) })
 }
 
+// newest waits for a deployment of the image that somebody else begins, and until it is at a step that begins so.
+func (p *pair) newest(image, step string) slipway.Deployment {
+	p.t.Helper()
+	want, err := p.api.Image(p.t.Context(), prod.Application, image)
+	p.must(err)
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		all, err := p.api.Deployments(p.t.Context(), prod, 1)
+		p.must(err)
+		if len(all) == 1 && all[0].Image == want.Digest {
+			return p.await(all[0].ID, func(d slipway.Deployment) bool { return strings.HasPrefix(d.Step, step) })
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("no deployment of %s begins", image)
+		}
+	}
+}
+
 // await returns the deployment once done accepts it. The client bears with the change from one server to the other.
 func (p *pair) await(id string, done func(slipway.Deployment) bool) slipway.Deployment {
 	p.t.Helper()
@@ -147,34 +166,50 @@ func (p *pair) succeeds(id string) {
 	}
 }
 
+// roles checks what each of the two says that it does.
+func (p *pair) roles() {
+	p.t.Helper()
+	for d, want := range map[*daemon.Daemon]string{p.active: "active", p.standby: "standby"} {
+		if h, err := d.API.Health(p.t.Context()); err != nil || !h.Ready || h.Role != want {
+			p.t.Errorf("slipwayd at %s: %+v, %v, want %s", d.Address(), h, err, want)
+		}
+	}
+}
+
 // killActive kills the slipwayd that works, and starts it again, to stand by for the other.
 func (p *pair) killActive() {
 	p.t.Helper()
 	p.active.Kill()
 	p.active, p.standby = p.standby, p.active
 	p.must(p.active.Ready(p.t.Context()))
-	p.must(p.standby.Launch())
+	p.must(p.standby.Start(p.t.Context()))
+	p.roles()
 }
 
 // follow follows the events of the deployment until it has finished, and reports whether it saw each once and in order.
-func (p *pair) follow(id string) <-chan error {
+func (p *pair) follow(by *client.Client, id string) <-chan error {
 	done := make(chan error, 1)
+	of := slipway.EventFilter{Deployment: id}
 	go func() {
-		last := int64(0)
-		for e, err := range p.api.Events(p.t.Context(), slipway.EventFilter{Deployment: id}) {
-			switch {
-			case err != nil:
+		var seen []int64
+		for e, err := range by.Events(p.t.Context(), of) {
+			if err != nil {
 				done <- err
 				return
-			case e.Seq <= last:
-				done <- fmt.Errorf("event %d after %d", e.Seq, last)
-				return
-			case e.Kind == slipway.DeploymentFinished:
-				done <- nil
-				return
 			}
-			last = e.Seq
+			if seen = append(seen, e.Seq); e.Kind == slipway.DeploymentFinished {
+				break
+			}
 		}
+		stored, err := by.EventList(p.t.Context(), of, 1000)
+		var all []int64
+		for _, e := range stored[:min(len(stored), len(seen))] {
+			all = append(all, e.Seq)
+		}
+		if err == nil && !slices.Equal(seen, all) {
+			err = fmt.Errorf("saw events %v, there are %v", seen, all)
+		}
+		done <- err
 	}()
 	return done
 }
@@ -191,20 +226,36 @@ func TestEitherOfTwoMayBeKilled(t *testing.T) {
 			p := newPair(t, c.args(t)...)
 			first, second := p.active, p.standby
 
-			d := p.deploy("v2", "watch")
-			events := p.follow(d.ID)
+			// The command line waits for its deployment, and two follow it, of whom one knows the slipwayd alone that stands by when it begins.
+			deploys := make(chan daemon.Result, 1)
+			go func() {
+				r, err := second.Slipway(t.Context(), "deploy", "hello", prod.Environment, "v2")
+				if err != nil {
+					t.Error(err)
+				}
+				deploys <- r
+			}()
+			d := p.newest("v2", "watch")
+			alone, either := p.follow(p.api, d.ID), p.follow(p.both, d.ID)
 			p.killActive()
 			p.succeeds(d.ID)
-			p.must(<-events)
+			p.must(<-alone)
+			p.must(<-either)
+			if r := <-deploys; r.Wanted(0) != nil || !strings.Contains(r.Stdout+r.Stderr, "v2") {
+				t.Error(r.Wanted(0), r.Stdout, r.Stderr)
+			}
 
 			d = p.deploy("v1", "wait")
 			p.standby.Kill()
-			p.must(p.standby.Launch())
+			p.must(p.standby.Start(t.Context()))
 			p.succeeds(d.ID)
 
 			d = p.deploy("v2", "watch")
+			alone, either = p.follow(p.api, d.ID), p.follow(p.both, d.ID)
 			p.killActive()
 			p.succeeds(d.ID)
+			p.must(<-alone)
+			p.must(<-either)
 			if p.active != first || p.standby != second {
 				t.Error("the first does not work again")
 			}
