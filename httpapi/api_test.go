@@ -27,16 +27,33 @@ type operator struct {
 	abort  func(string) error
 }
 
-func (o operator) Bake(_ context.Context, r slipway.BakeRequest) (slipway.Bake, error) {
+func (o operator) Bake(ctx context.Context, r slipway.BakeRequest) (slipway.Bake, error) {
+	if o.bake == nil {
+		return o.idle.Bake(ctx, r)
+	}
 	return o.bake(r)
 }
-func (o operator) Ship(_ context.Context, r slipway.ShipRequest) (slipway.Execution, error) {
+
+func (o operator) Ship(ctx context.Context, r slipway.ShipRequest) (slipway.Execution, error) {
+	if o.ship == nil {
+		return o.idle.Ship(ctx, r)
+	}
 	return o.ship(r)
 }
-func (o operator) Deploy(_ context.Context, r slipway.DeployRequest) (slipway.Deployment, error) {
+
+func (o operator) Deploy(ctx context.Context, r slipway.DeployRequest) (slipway.Deployment, error) {
+	if o.deploy == nil {
+		return o.idle.Deploy(ctx, r)
+	}
 	return o.deploy(r)
 }
-func (o operator) Abort(_ context.Context, id string) error { return o.abort(id) }
+
+func (o operator) Abort(ctx context.Context, id string) error {
+	if o.abort == nil {
+		return o.idle.Abort(ctx, id)
+	}
+	return o.abort(id)
+}
 
 type blobs struct {
 	slipway.Blobs
@@ -107,6 +124,9 @@ func (p *provider) Instance(_ context.Context, id string) (slipway.Instance, err
 }
 
 func (p *provider) Logs(_ context.Context, _ string, lines int, follow bool) (io.ReadCloser, error) {
+	if p.logs == nil {
+		return nil, slipway.Errorf(slipway.NotFound, "cannot read logs: there are none")
+	}
 	return p.logs(lines, follow)
 }
 

@@ -156,7 +156,12 @@ func (p pathItem) operation(method string) *operation { return p[strings.ToLower
 type operation struct {
 	root       *description
 	Parameters []struct {
-		Name string `json:"name"`
+		Name    string `json:"name"`
+		In      string `json:"in"`
+		Example any    `json:"example"`
+		Schema  struct {
+			Examples []any `json:"examples"`
+		} `json:"schema"`
 	} `json:"parameters"`
 	RequestBody *struct {
 		Content map[string]struct {

@@ -32,10 +32,26 @@ var storyOf = map[string]any{
 	"pipeline": "default", "stage": "deploy-prod", "trigger": "ship", "url": "https://hooks.example.com/slipway", "title": "Unprocessable Entity",
 }
 
+// storyOfType are values of fields that mean something else in a type than in others, by the type's name and their own.
+var storyOfType = map[string]string{
+	"Promotion.from": "staging", "Promotion.to": "prod", "PromotionPlan.from": "staging", "PromotionPlan.to": "prod", "PromoteRequest.from": "staging", "PromoteRequest.to": "prod",
+	"TriggerSpec.from": "", "TriggerSpec.deploy": "prod", "TriggerSpec.name": "main", "TriggerSpec.channel": "", "TriggerSpec.image": "", "TriggerSpec.path": "",
+	"TriggerSpec.schedule": "", "TriggerSpec.time_zone": "", "SubscriptionSpec.to": "https://hooks.example.com/slipway", "SubscriptionSpec.kind": "webhook",
+	"SubscriptionSpec.name": "ops", "Binding.subject": "group:ops", "BindingRequest.subject": "group:ops", "AccessCheck.subject": "ann@example.com", "AccessCheck.verb": "deploy",
+	"Approval.subject": "m-3k8vyn5qzd", "Whoami.name": "ann@example.com", "Principal.name": "ann@example.com", "Principal.kind": "user", "AccessRule.name": "office-hours",
+	"AccessRule.text": "forbid (principal, action, resource in Environment::\"prod\") when { context.hour >= 17 };", "AccessRule.time_zone": "Europe/Berlin",
+	"TrustRule.name": "github", "TrustRule.issuer": "https://token.actions.githubusercontent.com", "TrustRule.audience": "slipway",
+	"TrustRequest.issuer": "https://token.actions.githubusercontent.com", "TrustRequest.audience": "slipway", "Token.name": "ci-hello",
+	"Channel.name": "stable", "ConfigEntry.key": "GREETING", "ConfigSetting.key": "GREETING", "EnvironmentInfo.name": "prod", "Account.name": "local",
+	"ServerGroup.name": "hello-prod-v042", "ServerGroupSpec.name": "hello-prod-v042", "GroupState.name": "hello-prod-v042", "LoadBalancer.name": "hello-prod",
+}
+
 // ids are the IDs of things, by the name of their type.
 var ids = map[string]string{
 	"Bake": "b-9w3hkd6psx", "Deployment": "d-4q7zk2vbnm", "Execution": "x-2m5vtr8wqa", "Release": "r-6c2ynj4tlf", "Restriction": "f-8d3mzk5rvh",
-	"Instance": "i-7f3kq2mxap", "Approval": "a-5t9wqc3xjn",
+	"Instance": "i-7f3kq2mxap", "Approval": "a-5t9wqc3xjn", "Promotion": "m-3k8vyn5qzd", "Trigger": "t-2x6jmq8wlc", "Firing": "tf-4b7rkz9vsn",
+	"Artifact": "af-6d1pwx3ghy", "Subscription": "n-7m5cqt2vkb", "Delivery": "m-9s4hfz6nrw", "Binding": "g-8v2lkd4xpj", "Token": "t-5g9rmb7wqz",
+	"Hook": "t-2x6jmq8wlc",
 }
 
 // wholes are examples of types that a walk over their fields cannot find: of several fields only one is set, or their JSON is of another form.
@@ -175,6 +191,10 @@ func fillFields(v reflect.Value, depth int, schemas huma.Registry) {
 			continue
 		}
 		field := v.FieldByIndex(f.Index)
+		if sample, ok := storyOfType[v.Type().Name()+"."+tag]; ok && field.Kind() == reflect.String {
+			field.SetString(sample)
+			continue
+		}
 		if example := f.Tag.Get("example"); example != "" && field.Kind() == reflect.String {
 			field.SetString(example)
 			continue
@@ -240,7 +260,9 @@ func (a *api) exemplify(doc *huma.OpenAPI) {
 		}
 		if r.takes != nil && op.RequestBody != nil {
 			if media := op.RequestBody.Content["application/json"]; media != nil {
-				media.Example = exampleOf(r.takes, schemas)
+				if media.Example = requestExample(r.id); media.Example == nil {
+					media.Example = exampleOf(r.takes, schemas)
+				}
 			}
 		}
 		for status, response := range op.Responses {
@@ -284,7 +306,7 @@ func pathExample(r route, name string) string {
 	}
 	noun := strings.Split(r.path, "/")[2]
 	for thing, id := range ids {
-		if strings.EqualFold(thing, strings.TrimSuffix(noun, "s")) {
+		if one := strings.TrimSuffix(noun, "s"); strings.EqualFold(thing, one) || thing == "Delivery" && noun == "deliveries" || thing == "Binding" && noun == "access" {
 			return id
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,17 +101,44 @@ func asList(v any) []any {
 	return l
 }
 
-// TestRequestExamplesAreTaken: what the documentation shows, the API takes; at most the things it names do not exist.
+// TestRequestExamplesAreTaken sends to every route what the documentation shows, its path and query included: the API takes it, at most the
+// things it names do not exist, or nobody is there to do the work.
 func TestRequestExamplesAreTaken(t *testing.T) {
+	s := serve(t)
 	d := describe(t)
+	for id := range requestExamples {
+		if at := slices.IndexFunc((&api{}).routes(), func(r route) bool { return r.id == id }); at < 0 || requestExample(id) == nil {
+			t.Errorf("%s: there is no such route, or its example is no JSON", id)
+		}
+	}
 	for _, r := range (&api{}).routes() {
 		op := d.Paths[r.path].operation(r.method)
-		if op.RequestBody == nil || r.raw {
-			continue
+		if r.raw {
+			continue // its body is bytes
 		}
-		example, err := json.Marshal(op.RequestBody.Content["application/json"].Example)
-		if err != nil || len(example) < 3 {
-			t.Errorf("%s: example %s, %v", r.id, example, err)
+		path, query := r.path, url.Values{}
+		for _, p := range op.Parameters {
+			switch {
+			case p.In == "path":
+				path = strings.ReplaceAll(path, "{"+p.Name+"}", url.PathEscape(fmt.Sprint(p.Example)))
+			case p.In == "query" && len(p.Schema.Examples) > 0:
+				query.Set(p.Name, fmt.Sprint(p.Schema.Examples[0]))
+			}
+		}
+		body := ""
+		if op.RequestBody != nil {
+			example, err := json.Marshal(op.RequestBody.Content["application/json"].Example)
+			if err != nil || len(example) < 3 {
+				t.Errorf("%s: example %s, %v", r.id, example, err)
+			}
+			body = string(example)
+		}
+		if len(query) > 0 {
+			path += "?" + query.Encode()
+		}
+		status, text, _ := s.do(t, r.method, path, body, "Upgrade", "slipway-console")
+		if status == http.StatusBadRequest || status == http.StatusUnprocessableEntity || status >= 500 && !strings.Contains(text, errIdle.Message) {
+			t.Errorf("%s: %s %s %s\nis answered with %d %s", r.id, r.method, path, body, status, text)
 		}
 	}
 }
