@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -66,6 +67,11 @@ func Start(ctx context.Context, cfg Config) (*Engine, error) {
 	defer cancel()
 	options := client.Options{HostPort: cfg.Address, Namespace: Namespace, Logger: log.NewStructuredLogger(warnings(cfg.Log))}
 	e := &Engine{}
+	calls := &patient{}
+	if cfg.Address != "" {
+		calls.where = " at " + cfg.Address
+	}
+	options.Interceptors = []interceptor.ClientInterceptor{calls}
 	if cfg.Address != "" {
 		options.Namespace = cmp.Or(cfg.Namespace, Namespace)
 		options.ConnectionOptions.TLS = cfg.TLS

@@ -97,6 +97,17 @@ func Start(ctx context.Context, cfg Config) (*Bus, error) {
 // Conn returns the connection to NATS, for those who need more of it than events. It works until Close.
 func (b *Bus) Conn() *nats.Conn { return b.conn }
 
+// Ping returns an error if NATS does not answer.
+func (b *Bus) Ping(ctx context.Context) error {
+	if status := b.conn.Status(); status != nats.CONNECTED {
+		return fmt.Errorf("NATS is not connected: %s", status)
+	}
+	if err := b.conn.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("ask NATS whether it is well: %w", err)
+	}
+	return nil
+}
+
 // Publish implements [slipway.Bus]. It returns once the event is on its way to those who listen now.
 func (b *Bus) Publish(_ context.Context, e slipway.Event) error {
 	data, err := json.Marshal(e)
@@ -109,7 +120,8 @@ func (b *Bus) Publish(_ context.Context, e slipway.Event) error {
 	return nil
 }
 
-// Subscribe implements [slipway.Bus]. The channel is closed when ctx is done or the bus is closed.
+// Subscribe implements [slipway.Bus]. The channel is closed when ctx is done or the bus is closed. External servers may be away; what is
+// published meanwhile does not arrive.
 func (b *Bus) Subscribe(ctx context.Context) (<-chan slipway.Event, error) {
 	arrived := make(chan *nats.Msg, backlog) // the client drops what does not fit
 	sub, err := b.conn.ChanSubscribe(subjectPrefix+">", arrived)
@@ -117,8 +129,11 @@ func (b *Bus) Subscribe(ctx context.Context) (<-chan slipway.Event, error) {
 		return nil, fmt.Errorf("cannot subscribe to events: %w", err)
 	}
 	// Once the server has answered, it knows of the subscription: what is published from now on arrives.
-	if err := b.conn.FlushTimeout(readyTimeout); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot subscribe to events: %w", err), sub.Unsubscribe())
+	// External servers that are away hear of it when they are back; until then nothing arrives.
+	if b.server != nil || b.conn.IsConnected() {
+		if err := b.conn.FlushTimeout(readyTimeout); err != nil && (b.server != nil || b.conn.IsClosed()) {
+			return nil, errors.Join(fmt.Errorf("cannot subscribe to events: %w", err), sub.Unsubscribe())
+		}
 	}
 	events := make(chan slipway.Event)
 	go func() {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,7 +57,14 @@ func TestExternalServerJoinsTwo(t *testing.T) {
 	s.Shutdown()
 	s.WaitForShutdown()
 	publish(t, buses[1], 4, 4) // kept until then
+	if err := buses[0].Ping(t.Context()); err == nil {
+		t.Error("NATS that is away is said to be there")
+	}
+	late, _ := subscribe(t, buses[0]) // who comes meanwhile hears what is published later
 	serve(t, port, "")
+	var both sync.WaitGroup
+	defer both.Wait()
+	both.Go(func() { <-late })
 	again := int64(5)
 	for deadline := time.Now().Add(time.Minute); ; again++ { // who listens may be back a moment after who publishes
 		publish(t, buses[1], int(again), int(again))

@@ -54,6 +54,12 @@ func Open(ctx context.Context, where string) (*Store, error) {
 // Close ends all use of the database.
 func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
 
+// Ping returns an error if the database does not answer.
+func (s *Store) Ping(ctx context.Context) error {
+	_, err := s.read.ExecContext(ctx, "SELECT 1")
+	return s.explain("ask the store whether it is well", err)
+}
+
 // String names the database to people, without secrets.
 func (s *Store) String() string { return s.backend.String() }
 

@@ -288,7 +288,10 @@ func run(ctx context.Context, o options) (err error) {
 	configs := &config.Keeper{Launcher: launcher, Records: store, Provider: machines, Bus: bus, Deploy: operator.Deploy, Log: o.log}
 	guard := &deploy.Guard{Store: store, Bus: bus, Provider: machines, Router: router, Traffic: controller, Log: o.log,
 		Marker: machines, Sync: controller.Sync, Configs: store, Sizes: store, Turns: turns}
+	elsewhere := o.elsewhere(store, temporal, bus)
+	working.Go(func() error { return elsewhere.run(background) })
 	api := httpapi.New(httpapi.Config{
+		Parts:    elsewhere.states,
 		Triggers: triggers, Subscriptions: subscriptions,
 		Guard: guard, Approvals: approvals, Promoter: promoter, Pipelines: pipelines, StageLogs: store, Accounts: machines,
 		Store: store, Configs: configs, Hands: guard, Bus: bus, Blobs: images, Operator: operator, Catalog: keeper, Exchange: exchange, Cache: cache,

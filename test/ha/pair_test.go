@@ -5,6 +5,7 @@ package ha
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -89,7 +90,7 @@ func (p *pair) serve() {
 		env.LoadBalancer.Port = port
 		env.Healthy = slipway.Duration(time.Minute) // the time without a slipwayd counts
 		env.Strategy = slipway.Strategy{RedBlack: &slipway.RedBlack{Watch: slipway.Duration(2 * time.Second)}}
-		s.Environments[prod.Environment], p.env = env, env
+		s.Environments[prod.Environment], s.Environments["staging"], p.env = env, env, env
 	}
 	p.slipway("ship", "--file", p.active.HelloForTest(p.t, "v1", change), "--version", "v1", prod.Environment)
 	p.slipway("bake", "--file", p.active.HelloForTest(p.t, "v2", change), "--version", "v2")
@@ -272,7 +273,14 @@ func TestEitherOfTwoMayBeKilled(t *testing.T) {
 // outside starts a Temporal server and a NATS server, and returns the arguments that name them.
 func outside(t *testing.T) []string {
 	temporal := temporaltest.NewServer(temporaltest.WithT(t))
-	bus, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true})
+	bus := startBus(t, -1)
+	return []string{"--temporal", temporal.GetFrontendHostPort(), "--temporal-namespace", "shop", "--nats", bus.ClientURL()}
+}
+
+// startBus starts a NATS server; on any port for -1.
+func startBus(t *testing.T, port int) *server.Server {
+	t.Helper()
+	bus, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,23 +289,74 @@ func outside(t *testing.T) []string {
 	if !bus.ReadyForConnections(patience) {
 		t.Fatal("NATS does not get ready")
 	}
-	return []string{"--temporal", temporal.GetFrontendHostPort(), "--temporal-namespace", "shop", "--nats", bus.ClientURL()}
+	return bus
 }
 
-// TestDatabaseGoesAwayForAWhile stops PostgreSQL while a rollout is under way: the API says that it is unavailable, traffic is served, and all
-// goes on when it is back.
-func TestDatabaseGoesAwayForAWhile(t *testing.T) {
-	p := newPair(t)
+// says waits until slipwayd says that a part is away, or there again.
+func (p *pair) says(part string, ok bool) {
+	p.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		h, err := p.api.Health(p.t.Context())
+		p.must(err)
+		if !h.Ready || len(h.Parts) != 3 {
+			p.t.Fatalf("slipwayd says of itself %+v", h)
+		}
+		if i := slices.IndexFunc(h.Parts, func(of client.Part) bool { return of.Name == part }); h.Parts[i].OK == ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("slipwayd says of itself %+v, want %s: %v", h, part, ok)
+		}
+	}
+}
+
+// TestPartsGoAwayForAWhile takes Temporal, NATS and PostgreSQL away while rollouts are under way: slipwayd says so, traffic is served, and all
+// goes on when they are back.
+func TestPartsGoAwayForAWhile(t *testing.T) {
+	temporal := newCable(t, temporaltest.NewServer(temporaltest.WithT(t)).GetFrontendHostPort())
+	bus := startBus(t, -1)
+	p := newPair(t, "--temporal", temporal.address, "--nats", bus.ClientURL())
+	refused := func(what string, args ...string) {
+		t.Helper()
+		if r, err := p.active.Slipway(t.Context(), args...); err != nil || r.Exit == 0 || !strings.Contains(r.Stderr, "does not answer") {
+			t.Errorf("slipway %v while %s is away: %v, exit status %d, %s", args, what, err, r.Exit, r.Stderr)
+		}
+	}
+	served := func() {
+		t.Helper()
+		before := p.requests.Counts().Sent
+		p.must(p.requests.Await(t.Context(), before+4*rate)) // four seconds of it
+	}
+
 	d := p.deploy("v2", "watch")
+	temporal.pull()
+	p.says("temporal", false)
+	refused("Temporal", "deploy", "hello", "staging", "v2")
+	served()
+	temporal.plug()
+	p.says("temporal", true)
+	p.succeeds(d.ID)
+
+	d = p.deploy("v1", "watch")
+	events := p.follow(p.both, d.ID)
+	address := bus.Addr().(*net.TCPAddr)
+	bus.Shutdown()
+	bus.WaitForShutdown()
+	p.says("nats", false)
+	p.succeeds(d.ID) // it does without
+	p.must(<-events)
+	startBus(t, address.Port)
+	p.says("nats", true)
+
+	d = p.deploy("v2", "watch")
 	p.must(p.database.Stop())
+	p.says("postgresql", false)
 	if _, err := p.active.API.Deployment(t.Context(), d.ID); slipway.CodeOf(err) != slipway.Unavailable {
 		t.Errorf("asked meanwhile: %v, want Unavailable", err)
 	}
-	if r, err := p.active.Slipway(t.Context(), "images", "hello"); err != nil || r.Exit == 0 || !strings.Contains(r.Stderr, "does not answer") {
-		t.Errorf("the command line: %v, exit status %d, %s", err, r.Exit, r.Stderr)
-	}
-	before := p.requests.Counts().Sent
-	p.must(p.requests.Await(t.Context(), before+10*rate)) // ten seconds of it
+	refused("PostgreSQL", "images", "hello")
+	served()
 	p.must(p.database.Start(t.Context()))
+	p.says("postgresql", true)
 	p.succeeds(d.ID)
 }
