@@ -40,9 +40,10 @@ type Execution struct {
 	Definition *Pipeline         `json:"definition,omitempty"` // the pipeline as it was when the execution began; editing it changes nothing here
 	Parameters map[string]string `json:"parameters,omitempty"`
 	Cause      Cause             `json:"cause,omitzero"`
-	Attempt    int               `json:"attempt,omitempty"` // 1, and one more with each restart
-	Asked      string            `json:"asked,omitempty"`   // the request that the last restart was asked for with, if it had a key
-	Behind     string            `json:"behind,omitempty"`  // of one that is queued: the execution it waits for
+	Principal  Principal         `json:"principal,omitzero"` // who has started it, and must have the right to what a stage does when that begins
+	Attempt    int               `json:"attempt,omitempty"`  // 1, and one more with each restart
+	Asked      string            `json:"asked,omitempty"`    // the request that the last restart was asked for with, if it had a key
+	Behind     string            `json:"behind,omitempty"`   // of one that is queued: the execution it waits for
 	Stages     []StageRecord     `json:"stages,omitempty"`
 }
 

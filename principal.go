@@ -22,6 +22,16 @@ type Principal struct {
 	Groups []string `json:"groups,omitempty"` // of a user, as the identity provider says
 	// Address is where the request came from; "" for a unix socket.
 	Address string `json:"address,omitempty"`
+	// Rules are the rules of trust that a CI job fits.
+	Rules []string `json:"rules,omitempty"`
+	// Owner is whom a trigger acts for: what it starts is what that one may do.
+	Owner *Principal `json:"owner,omitempty"`
+}
+
+// Lasting returns what of p is kept in records of work that goes on without p: not where p was.
+func (p Principal) Lasting() Principal {
+	p.Address = ""
+	return p
 }
 
 type principalKey struct{}

@@ -40,6 +40,7 @@ type Promotion struct {
 	Execution   string         `json:"execution,omitempty"`  // that it is part of
 	Reason      string         `json:"reason,omitempty"`
 	By          string         `json:"by,omitempty"`
+	Principal   Principal      `json:"principal,omitzero"` // who has asked for it, and must have the right to it when it deploys
 	Error       *Error         `json:"error,omitempty"`
 	Started     time.Time      `json:"started"`
 	Finished    time.Time      `json:"finished,omitzero"`

@@ -69,6 +69,7 @@ type Trigger struct {
 	TriggerSpec
 	Disabled bool      `json:"disabled,omitempty"`
 	By       string    `json:"by,omitempty"`
+	Owner    Principal `json:"owner,omitzero"` // whom it acts for: who made it, or has enabled it again
 	Created  time.Time `json:"created"`
 	Rotated  time.Time `json:"rotated,omitzero"` // when the secret was changed last
 	Resumed  time.Time `json:"resumed,omitzero"` // when it was enabled again last

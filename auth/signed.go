@@ -165,7 +165,7 @@ func workload(rules []slipway.TrustRule, c Claims, address string) (Identity, er
 		if i.Name == "" {
 			i.Name = "ci:" + r.Name + ":" + jobOf(c)
 		}
-		i.Grants = append(i.Grants, r.Grant)
+		i.Grants, i.Rules = append(i.Grants, r.Grant), append(i.Rules, r.Name)
 		i.Verbs = append(i.Verbs, r.Verbs...)
 		narrowed = narrowed && len(r.Verbs) > 0
 	}

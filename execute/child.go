@@ -74,6 +74,9 @@ func (a *Activities) StartChild(ctx context.Context, req slipway.PipelineRequest
 		}
 		req.Bake = bake
 	}
+	if parent.Principal.Name != "" { // it is whose the parent is
+		ctx = slipway.WithPrincipal(ctx, parent.Principal)
+	}
 	return a.runner().RunPipeline(ctx, req)
 }
 

@@ -55,6 +55,9 @@ func (r *run) carryOut(ctx workflow.Context, d slipway.Deployment, rec *slipway.
 
 // PlanStage returns the deployment that a stage asks for.
 func (a *Activities) PlanStage(ctx context.Context, x slipway.Execution, s slipway.DeployStage) (slipway.Deployment, error) {
+	if err := a.Parts.Stands(ctx, x, "deploy", s.Environment, x.Image); err != nil {
+		return slipway.Deployment{}, err
+	}
 	req, err := slipway.ReadBakeRequest(ctx, a.Parts.Blobs, x.Request)
 	if err != nil {
 		return slipway.Deployment{}, err
@@ -72,6 +75,9 @@ func (a *Activities) PlanStage(ctx context.Context, x slipway.Execution, s slipw
 
 // PlanStageRollback returns the deployment that brings back what an environment ran before.
 func (a *Activities) PlanStageRollback(ctx context.Context, x slipway.Execution, s slipway.RollbackStage) (slipway.Deployment, error) {
+	if err := a.Parts.Stands(ctx, x, "rollback", s.Environment, ""); err != nil {
+		return slipway.Deployment{}, err
+	}
 	return a.planRollback(ctx, x, slipway.RollbackRequest{
 		Cluster: slipway.Cluster{Application: x.Application, Environment: s.Environment}, Image: s.Image, Reason: reason(x), By: x.Cause.By,
 	})

@@ -63,7 +63,7 @@ func (o *Operator) RunPipeline(ctx context.Context, req slipway.PipelineRequest)
 	x := slipway.Execution{
 		ID: id, Application: req.Application, Pipeline: w.name, Environments: []string{}, State: slipway.ExecutionRunning, Image: w.image.Digest,
 		Deployments: []string{}, Started: time.Now().UTC(), Request: bake.Request, Definition: &w.definition, Parameters: w.values.Parameters,
-		Cause: w.values.Cause, Attempt: 1,
+		Cause: w.values.Cause, Principal: slipway.PrincipalOf(ctx).Lasting(), Attempt: 1,
 	}
 	for _, s := range w.definition.Graph().Stages {
 		x.Stages = append(x.Stages, recordOf(s.Step, false))
@@ -128,6 +128,7 @@ func (o *Operator) RestartExecution(ctx context.Context, id string, req slipway.
 	}
 	x.Attempt++
 	x.Asked = asked
+	x.Principal = slipway.PrincipalOf(ctx).Lasting()
 	x.State, x.Error, x.Finished, x.Behind = slipway.ExecutionRunning, nil, time.Time{}, ""
 	in.Execution = x
 	return o.start(ctx, in)

@@ -58,7 +58,14 @@ func (a *Activities) StartPromotion(ctx context.Context, req slipway.PromoteRequ
 	if a.Promoter == nil {
 		return slipway.Promotion{}, slipway.Errorf(slipway.Invalid, "cannot promote: this slipwayd promotes nothing")
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), briefly)
+	x, err := a.Parts.Store.Execution(ctx, req.Execution)
+	if err != nil {
+		return slipway.Promotion{}, err
+	}
+	if err := a.Parts.Stands(ctx, x, "promote", req.To, slipway.Digest(req.Image)); err != nil {
+		return slipway.Promotion{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(slipway.WithPrincipal(ctx, x.Principal)), briefly)
 	defer cancel()
 	p, err := a.Promoter.Promote(ctx, req)
 	return p, inOne(err)

@@ -39,6 +39,9 @@ func (a *Activities) Consider(ctx context.Context, req slipway.PromoteRequest, n
 	if len(Holding(o.Constraints)) > 0 {
 		return o, nil
 	}
+	if err := a.stands(ctx, req, f); err != nil {
+		return o, err
+	}
 	o.Deployment, err = a.Promoter.Plan(ctx, slipway.DeployRequest{
 		Cluster: f.Cluster, Image: string(f.Image.Digest), ConfigVersion: f.Config, Strategy: req.Strategy, OnConflict: req.OnConflict, Reason: req.Reason, By: req.By, Override: req.Override,
 	})
@@ -50,6 +53,18 @@ func (a *Activities) Consider(ctx context.Context, req slipway.PromoteRequest, n
 	d.Undo, d.Started = []slipway.Undo{}, f.Now
 	d.Override = append(d.Override, overridden(o.Constraints, req.Reason)...)
 	return o, nil
+}
+
+// stands returns a Forbidden error if who has asked for the promotion may do it no more: it may have waited for long.
+func (a *Activities) stands(ctx context.Context, req slipway.PromoteRequest, f Facts) error {
+	if a.Promoter.Standing == nil {
+		return nil
+	}
+	p, err := a.Promoter.Store.Promotion(ctx, req.ID)
+	if err != nil {
+		return err
+	}
+	return a.Promoter.Standing.Stands(ctx, p.Principal, "promote", f.Cluster, f.Image.Digest)
 }
 
 // question returns what people are asked, but for its ID.

@@ -29,6 +29,7 @@ type Config struct {
 	// Occupied returns the error that says which deployment keeps d from starting, nil once none does.
 	Occupied func(ctx context.Context, d slipway.Deployment) error
 	NewID    func(prefix string) string // nil: random ones
+	Standing slipway.Standing           // of those who have asked; nil: nobody loses a right
 	Now      func() time.Time           // nil: time.Now
 	Log      *slog.Logger
 }
@@ -104,7 +105,7 @@ func (p *Promoter) Promote(ctx context.Context, req slipway.PromoteRequest) (sli
 	req.From, req.Image = f.From, string(f.Image.Digest) // the very image, whatever serves there later
 	promotion := slipway.Promotion{
 		ID: req.ID, Application: req.Application, From: f.From, To: req.To, Image: f.Image.Digest, Replaces: f.Replaces, State: slipway.PromotionWaiting,
-		Constraints: all, Execution: req.Execution, Reason: req.Reason, By: req.By, Started: f.Now,
+		Constraints: all, Execution: req.Execution, Reason: req.Reason, By: req.By, Principal: slipway.PrincipalOf(ctx).Lasting(), Started: f.Now,
 	}
 	options := client.StartWorkflowOptions{
 		ID: workflowID(f.Cluster), TaskQueue: durable.TaskQueue, WorkflowTaskTimeout: durable.TaskTimeout,

@@ -35,6 +35,9 @@ func (a *Activities) PlanDeployment(ctx context.Context, x slipway.Execution, re
 	if err := a.Store.PutExecution(ctx, x); err != nil {
 		return slipway.Deployment{}, err
 	}
+	if err := a.Stands(ctx, x, "deploy", environment, x.Image); err != nil {
+		return slipway.Deployment{}, err
+	}
 	req, err := a.request(ctx, request)
 	if err != nil {
 		return slipway.Deployment{}, err

@@ -110,7 +110,7 @@ func (o *Operator) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.E
 	}
 	x := slipway.Execution{
 		ID: o.newID(ctx, "x-"), Application: req.Spec.Application, Environments: req.Environments, State: slipway.ExecutionRunning,
-		Bake: in.Bake.ID, Deployments: []string{}, Started: in.Bake.Started,
+		Bake: in.Bake.ID, Deployments: []string{}, Principal: slipway.PrincipalOf(ctx).Lasting(), Started: in.Bake.Started,
 	}
 	in.Bake.Execution = x.ID
 	_, err = o.start(ctx, shipStart(x), shipWorkflow, ShipInput{Execution: x, Bake: in, Deploy: req.Deploy}, func(id string) (bool, error) {

@@ -30,7 +30,17 @@ type Parts struct {
 	// Gate returns a Refused error unless a planned deployment meets the policy of promotion that its environment enforces, or that is to be
 	// overridden, which it notes in d; nil: nothing is enforced.
 	Gate func(ctx context.Context, d *slipway.Deployment, override bool) error
-	Log  *slog.Logger
+	// Standing says whether who has started an execution may still do what its next part does; nil: nobody loses a right.
+	Standing slipway.Standing
+	Log      *slog.Logger
+}
+
+// Stands returns nil if who has started an execution may now do what verb does, with the image, to an environment; Forbidden if not.
+func (p *Parts) Stands(ctx context.Context, x slipway.Execution, verb, environment string, image slipway.Digest) error {
+	if p.Standing == nil {
+		return nil
+	}
+	return p.Standing.Stands(ctx, x.Principal, verb, slipway.Cluster{Application: x.Application, Environment: environment}, image)
 }
 
 // Baker makes layers and images. [bake.Baker] is one.

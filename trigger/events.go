@@ -22,9 +22,33 @@ func (s *Service) firing(t slipway.Trigger, cause slipway.Cause) slipway.Firing 
 	}
 }
 
-// principal is who asks for what a trigger starts.
+// principal is who asks for what a trigger starts, for its owner.
 func principal(t slipway.Trigger) slipway.Principal {
-	return slipway.Principal{Kind: slipway.PrincipalSystem, Name: "trigger:" + t.Application + "/" + t.Name}
+	p := slipway.Principal{Kind: slipway.PrincipalSystem, Name: "trigger:" + t.Application + "/" + t.Name}
+	if t.Owner.Name != "" {
+		p.Owner = &t.Owner
+	}
+	return p
+}
+
+// stands returns a Forbidden error unless the trigger's owner may do what it is about to start: who only causes it, by pushing a file or
+// moving a channel, need not.
+func (s *Service) stands(ctx context.Context, t slipway.Trigger, f slipway.Firing) error {
+	if s.Standing == nil {
+		return nil
+	}
+	verb, image := "deploy", slipway.Digest(f.Image)
+	if t.Deploy == "" {
+		verb = "runPipeline"
+	}
+	if image.Validate() != nil { // a channel, or a version
+		image = ""
+	}
+	err := s.Standing.Stands(ctx, principal(t), verb, slipway.Cluster{Application: t.Application, Environment: t.Deploy}, image)
+	if slipway.CodeOf(err) == slipway.Forbidden {
+		return slipway.Errorf(slipway.Forbidden, "the trigger acts for %s: %w; whoever disables it and enables it again takes it over", t.Owner.Name, err)
+	}
+	return err
 }
 
 // fired returns the firings that follow from events.

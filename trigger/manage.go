@@ -28,7 +28,8 @@ func (s *Service) AddTrigger(ctx context.Context, spec slipway.TriggerSpec, secr
 	if err != nil {
 		return slipway.NewTrigger{}, err
 	}
-	t := slipway.Trigger{ID: s.NewID("t-"), TriggerSpec: spec, By: slipway.PrincipalOf(ctx).Name, Created: s.Now().UTC(), Since: since}
+	owner := slipway.PrincipalOf(ctx)
+	t := slipway.Trigger{ID: s.NewID("t-"), TriggerSpec: spec, By: owner.Name, Owner: owner.Lasting(), Created: s.Now().UTC(), Since: since}
 	return s.withSecret(ctx, t, secret, nil)
 }
 
@@ -111,7 +112,7 @@ func (s *Service) EnableTrigger(ctx context.Context, id string, enabled bool) (s
 		if t.Since, err = feed.Newest(ctx, s.Store); err != nil {
 			return t, err
 		}
-		t.Resumed = s.Now().UTC()
+		t.Resumed, t.Owner = s.Now().UTC(), slipway.PrincipalOf(ctx).Lasting()
 	}
 	err = s.Store.PutTrigger(ctx, t)
 	s.loop.Nudge()

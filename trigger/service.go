@@ -50,6 +50,7 @@ type Config struct {
 	Blobs     slipway.Blobs
 	Operator  Operator
 	Pipelines slipway.PipelineRunner
+	Standing  slipway.Standing // of whom triggers act for; nil: they may do anything
 	Sealer    slipway.Sealer
 	Audit     slipway.Recorder // hears what is started, and because of what; nil: nobody does
 	Dir       string           // where what is pushed lies until its digest is known

@@ -116,6 +116,9 @@ func shown(err error) *slipway.Error {
 
 // start starts what the trigger says, once, however often it is called for the firing.
 func (s *Service) start(ctx context.Context, t slipway.Trigger, f *slipway.Firing) error {
+	if err := s.stands(ctx, t, *f); err != nil {
+		return err
+	}
 	var bake *slipway.BakeRequest
 	if f.Artifact != "" {
 		a, err := s.Store.Artifact(ctx, f.Artifact)

@@ -227,11 +227,17 @@ func run(ctx context.Context, o options) (err error) {
 	})
 	stops.add("traffic", func() error { stopBackground(); return working.Wait() })
 
+	// Who may do what, which is asked by the API, and again by what goes on without it.
+	access, err := authority(ctx, o, store, world)
+	if err != nil {
+		return err
+	}
+
 	// Workflows: unfinished ones go on as soon as the worker polls.
 	parts := ship.Parts{
 		Temporal: temporal.Client(), Store: store, Bus: bus, Blobs: images, Provider: machines, Probe: o.probe,
 		Baker: baker, Bases: starts, Secrets: values, Verifier: verifier, Queries: promql.Check, Metrics: queries, Log: o.log,
-		Configs: store, Sizes: store,
+		Configs: store, Sizes: store, Standing: access,
 		Attester: &attest.Signer{Shelf: images, Key: keys.Signing(), Inventory: inventory, Version: o.version},
 		Diff: func(ctx context.Context, a, b slipway.Digest) ([]string, error) {
 			return diff.Layers(ctx, images, a, b)
@@ -240,7 +246,7 @@ func run(ctx context.Context, o options) (err error) {
 	planner, occupied := parts, ship.Activities{Parts: parts} // of promotions, which are not held to their own policy twice
 	promoter := promote.New(promote.Config{
 		Gatherer: gatherer,
-		Temporal: temporal.Client(), Bus: bus, Plan: planner.Plan, Occupied: occupied.Occupied, Log: o.log,
+		Temporal: temporal.Client(), Bus: bus, Plan: planner.Plan, Occupied: occupied.Occupied, Standing: access, Log: o.log,
 	})
 	parts.Gate = promoter.Admit
 	operator := ship.NewOperator(ship.Config{Parts: parts})
@@ -271,17 +277,13 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	pipelines := execute.New(executions)
 	triggers := trigger.New(trigger.Config{
-		Store: store, Bus: bus, Blobs: images, Operator: operator, Pipelines: pipelines, Sealer: sealer, Audit: store, Dir: o.path("cache/pushed"), Log: o.log,
+		Store: store, Bus: bus, Blobs: images, Operator: operator, Pipelines: pipelines, Standing: access, Sealer: sealer, Audit: store, Dir: o.path("cache/pushed"), Log: o.log,
 	})
 	subscriptions := notify.New(notify.Config{Store: store, Bus: bus, Sealer: sealer, Notifiers: notifiers, Log: o.log})
 	working.Go(func() error { return triggers.Run(background) })
 	working.Go(func() error { return subscriptions.Run(background) })
 
 	// The API last.
-	access, err := authority(ctx, o, store, world)
-	if err != nil {
-		return err
-	}
 	exchange := registry.NewExchange(registry.ExchangeConfig{
 		Client: registries, Images: images, Store: store, Trust: verifier, Dir: o.path("cache/registry"),
 	})
