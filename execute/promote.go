@@ -65,7 +65,10 @@ func (a *Activities) StartPromotion(ctx context.Context, req slipway.PromoteRequ
 	if err := a.Parts.Stands(ctx, x, "promote", req.To, slipway.Digest(req.Image)); err != nil {
 		return slipway.Promotion{}, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(slipway.WithPrincipal(ctx, x.Principal)), briefly)
+	if x.Principal.Name != "" {
+		ctx = slipway.WithPrincipal(ctx, x.Principal)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), briefly)
 	defer cancel()
 	p, err := a.Promoter.Promote(ctx, req)
 	return p, inOne(err)
