@@ -35,6 +35,10 @@ func scheduleOf(spec slipway.TriggerSpec) (cron.Schedule, error) {
 	switch at := schedule.(type) {
 	case *cron.SpecSchedule:
 		at.Location = zone
+		if at.Hour&everyHour == 0 {
+			at.Location = time.UTC
+			schedule = onClocks{at, zone}
+		}
 	case cron.ConstantDelaySchedule:
 		if at.Delay < time.Minute {
 			return nil, fail("it is more often than every minute")
@@ -44,6 +48,47 @@ func scheduleOf(spec slipway.TriggerSpec) (cron.Schedule, error) {
 		return nil, fail("there is no such day")
 	}
 	return schedule, nil
+}
+
+// everyHour is in the hours of a schedule that is for every hour there is.
+const everyHour = 1 << 63
+
+// onClocks is a schedule of times that clocks show, of which each comes once a day: one that is skipped when clocks are put forward comes as
+// much later, one that is there twice when they are put back comes the first time.
+type onClocks struct {
+	shown *cron.SpecSchedule // in UTC, where every time is shown once
+	zone  *time.Location
+}
+
+// Next implements [cron.Schedule].
+func (c onClocks) Next(t time.Time) time.Time {
+	local := t.In(c.zone)
+	shown := time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), local.Second(), local.Nanosecond(), time.UTC)
+	for {
+		if shown = c.shown.Next(shown); shown.IsZero() {
+			return shown
+		}
+		if next := c.when(shown); next.After(t) {
+			return next.In(t.Location())
+		}
+	}
+}
+
+// when returns the moment at which clocks show a time, given in UTC: the first if there are two, and if there is none that at which they would
+// if they had not been put forward.
+func (c onClocks) when(shown time.Time) time.Time {
+	at := func(near time.Duration) time.Time {
+		_, offset := shown.Add(near).In(c.zone).Zone()
+		return shown.Add(-time.Duration(offset) * time.Second)
+	}
+	first, last := at(-12*time.Hour), at(12*time.Hour)
+	if last.Before(first) {
+		first, last = last, first
+	}
+	if first.In(c.zone).Hour() == shown.Hour() && first.In(c.zone).Minute() == shown.Minute() {
+		return first
+	}
+	return last
 }
 
 // upcoming returns the next times of a schedule.

@@ -66,6 +66,7 @@ type Service struct {
 	loop     feed.Loop
 	queue    feed.Queue[slipway.Firing]
 	cleaning feed.Every
+	baking   baking
 
 	mu       sync.Mutex
 	rejected map[string]time.Time // by trigger: when it was told last that a webhook was refused
@@ -85,7 +86,7 @@ func New(c Config) *Service {
 	s := &Service{Config: c, cleaning: feed.Every{Pause: time.Hour}, rejected: map[string]time.Time{}, ticks: map[string]int64{}}
 	s.feed = feed.Feed[slipway.Firing]{Name: "triggers", Events: c.Store, Start: c.Store.StartCursor, Make: s.fired, Add: c.Store.AddFirings}
 	s.queue = feed.Queue[slipway.Firing]{AtOnce: atOnce, Claim: s.claim, Try: func(ctx context.Context, f slipway.Firing) { s.try(ctx, f) }, Tried: s.loop.Nudge}
-	s.loop = feed.Loop{Name: "triggers", Bus: c.Bus, Log: c.Log, Now: c.Now, Wakes: wakes, Step: func(ctx context.Context) time.Time {
+	s.loop = feed.Loop{Name: "triggers", Bus: c.Bus, Log: c.Log, Now: c.Now, Wakes: s.wakes, Step: func(ctx context.Context) time.Time {
 		return s.step(ctx, s.queue.Start)
 	}}
 	return s
@@ -99,7 +100,13 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // wakes reports whether a trigger may fire, or a firing go on, because of an event.
-func wakes(e slipway.Event) bool { return kindOf(e) != "" || e.Kind == slipway.BakeFinished }
+func (s *Service) wakes(e slipway.Event) bool {
+	if e.Kind == slipway.BakeFinished {
+		s.baking.over(e.Bake)
+		return true
+	}
+	return kindOf(e) != ""
+}
 
 // Step does all that is to be done now, and returns when it is done: when something is to be done next that is known already. Failures are
 // logged.
@@ -114,7 +121,11 @@ func (s *Service) step(ctx context.Context, fire func(ctx context.Context) error
 	warn("read events for triggers", s.feed.Pump(ctx))
 	next, err := s.tick(ctx)
 	warn("look after schedules", err)
+	warn("go on with what was baked", s.ripen(ctx))
 	warn("let triggers fire", fire(ctx))
+	if due := s.baking.next(); !due.IsZero() && due.Before(next) {
+		next = due
+	}
 	if now := s.Now(); s.cleaning.Due(now) {
 		warn("remove old firings", s.Store.DropFirings(ctx, now.Add(-keepFirings), now.Add(-keepKeys)))
 	}

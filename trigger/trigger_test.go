@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -559,6 +560,71 @@ func TestAnArtifactIsDeployedWhenItIsBaked(t *testing.T) {
 	s.Step(ctx)
 	if len(w.deploys) != 1 || w.deploys[0].Image != string(image) {
 		t.Fatalf("%+v", w.deploys)
+	}
+}
+
+func TestAnArtifactIsDeployedTheMomentItsBakeIsOver(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.baked("dist/hello")
+	s := w.service()
+	s.Step(ctx)
+	w.add(s, slipway.TriggerSpec{Kind: slipway.TriggerArtifact, Path: "dist/hello", Deploy: "prod"})
+	_, err := s.PushArtifact(ctx, slipway.Artifact{Application: "hello", Name: "anything"}, strings.NewReader("new"))
+	w.must(err)
+	if next := s.Step(ctx); next.After(w.clock().Add(bakeLook)) {
+		t.Errorf("it is looked again after %s, in case nothing tells that the bake is over", next.Sub(w.clock()))
+	}
+	w.must(w.store.PutBake(ctx, slipway.Bake{ID: "b-pushed", Application: "hello", State: slipway.BakeSucceeded, Image: slipway.DigestOf([]byte("image")), Started: w.clock()}))
+	s.Step(ctx)
+	if len(w.deploys) != 0 {
+		t.Error("nothing has told that the bake is over")
+	}
+	if s.wakes(slipway.Event{Kind: slipway.BakeFinished, Bake: "b-other"}); len(s.baking.waiting) != 1 {
+		t.Errorf("another bake is over, and these wait: %v", s.baking.waiting)
+	}
+	if !s.wakes(slipway.Event{Kind: slipway.BakeFinished, Bake: "b-pushed"}) {
+		t.Error("the end of a bake wakes nobody")
+	}
+	for range 3 {
+		s.Step(ctx)
+	}
+	if len(w.deploys) != 1 || len(s.baking.waiting) != 0 {
+		t.Errorf("%d deployments, and these wait: %v", len(w.deploys), s.baking.waiting)
+	}
+}
+
+func TestSchedulesWhenClocksAreChanged(t *testing.T) {
+	for _, c := range []struct {
+		name, schedule, from string
+		want                 []string
+	}{
+		// On 2026-03-29 it is 03:00 right after 01:59 in Berlin: half past two is an hour later that day.
+		{"a time that is skipped", "30 2 * * *", "2026-03-27T12:00:00Z", []string{"2026-03-28T01:30:00Z", "2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z"}},
+		// On 2026-10-25 it is 02:00 right after 02:59: half past two is there twice, and comes the first time.
+		{"a time that is there twice", "30 2 * * *", "2026-10-24T12:00:00Z", []string{"2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"}},
+		{"a time that is there twice, from between", "30 2 * * *", "2026-10-25T00:45:00Z", []string{"2026-10-26T01:30:00Z"}},
+		{"every other hour", "0 */2 * * *", "2026-03-28T23:30:00Z", []string{"2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z", "2026-03-29T04:00:00Z"}},
+		// Every hour is every hour, whatever clocks show.
+		{"every hour, when clocks are put back", "0 * * * *", "2026-10-24T23:30:00Z", []string{"2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z"}},
+		{"every hour, when they are put forward", "0 * * * *", "2026-03-28T23:30:00Z", []string{"2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z"}},
+		{"another time of day", "0 9 * * *", "2026-03-28T12:00:00Z", []string{"2026-03-29T07:00:00Z", "2026-03-30T07:00:00Z"}},
+		{"the last day of a short month", "0 12 29 2 *", "2026-03-01T00:00:00Z", []string{"2028-02-29T11:00:00Z"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			schedule, err := scheduleOf(slipway.TriggerSpec{Kind: slipway.TriggerCron, Schedule: c.schedule, TimeZone: "Europe/Berlin"})
+			w.must(err)
+			at := w.time(c.from)
+			var got []string
+			for range c.want {
+				at = schedule.Next(at)
+				got = append(got, at.UTC().Format(time.RFC3339))
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
 	}
 }
 

@@ -16,7 +16,7 @@ const (
 	// maxTries is how often a firing is tried while what is needed does not answer: about half an hour.
 	maxTries = 12
 	// bakeLook is how often it is looked whether a bake is over, if nothing tells.
-	bakeLook = 500 * time.Millisecond
+	bakeLook = 2 * time.Second
 )
 
 // errBaking says that a firing goes on when its bake is over.
@@ -56,6 +56,9 @@ func (s *Service) try(ctx context.Context, f slipway.Firing) slipway.Firing {
 	if err := s.Store.PutFiring(store, f); err != nil {
 		s.Log.Warn("cannot store a firing", "firing", f.ID, "error", err)
 		return f
+	}
+	if errors.Is(err, errBaking) {
+		s.baking.wait(f)
 	}
 	e := slipway.Event{Application: t.Application, Environment: t.Deploy, Execution: f.Execution, Deployment: f.Deployment}
 	switch f.State {
