@@ -93,6 +93,10 @@ docs: ## write docs/api.md from the API's table of routes
 lint: ## run golangci-lint
 	go run $(GOLANGCI) run ./...
 
+.PHONY: recipes
+recipes: ## check the recipes of examples/ci with tools of their CI systems; fetches them
+	@scripts/recipes
+
 .PHONY: fuzz
 fuzz: ## fuzz every parser of outside input, each for TIME (30s); ONLY=part of a name
 	@scripts/fuzz $(or $(TIME),30s) $(ONLY)

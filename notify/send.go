@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/slipway-sh/slipway"
@@ -83,16 +84,16 @@ func (s *Service) try(ctx context.Context, d slipway.Delivery) {
 	}
 	s.end(&d, slipway.DeliveryDead, d.Error)
 	s.put(ctx, d)
-	if d.Event.Kind != slipway.DeliveryGivenUp { // or one that cannot be told would be told of without end
-		s.tell(ctx, slipway.Event{Kind: slipway.DeliveryGivenUp, Application: d.Event.Application, Environment: d.Event.Environment},
-			map[string]string{"subscription": sub.ID, "delivery": d.ID, "error": d.Error},
-			"a notification for %s was given up after %d tries: %s", sub.Name, d.Tries, d.Error)
-	}
 	switch {
 	case code == slipway.NotFound:
 		s.disable(ctx, sub.ID, "the destination does not want any more: "+d.Error)
 	case !sub.Failing.IsZero() && s.Now().Sub(sub.Failing) >= longFailure:
 		s.disable(ctx, sub.ID, "nothing has got through since "+sub.Failing.UTC().Format(time.RFC3339)+": "+d.Error)
+	}
+	if d.Event.Kind != slipway.DeliveryGivenUp { // or one that cannot be told would be told of without end
+		s.tell(ctx, slipway.Event{Kind: slipway.DeliveryGivenUp, Application: d.Event.Application, Environment: d.Event.Environment},
+			map[string]string{"subscription": sub.ID, "delivery": d.ID, "error": d.Error},
+			"a notification for %s was given up after %s: %s", sub.Name, tries(d.Tries), d.Error)
 	}
 }
 
@@ -142,6 +143,13 @@ func reason(err error) string {
 		text = string(runes[:499]) + "…"
 	}
 	return text
+}
+
+func tries(n int) string {
+	if n == 1 {
+		return "1 try"
+	}
+	return strconv.Itoa(n) + " tries"
 }
 
 func (s *Service) end(d *slipway.Delivery, state slipway.DeliveryState, why string) {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -79,7 +80,7 @@ func hook(ts *testscript.TestScript, neg bool, args []string) {
 type inbox struct {
 	mu     sync.Mutex
 	secret string
-	broken bool
+	broken int      // the status that it answers with; 0: it takes them
 	got    []string // "right", or what is wrong with the signature, and the body
 	ids    map[string]int
 }
@@ -88,13 +89,13 @@ type inbox struct {
 //
 //	receiver start
 //	receiver secret whsec_…          what it verifies with
-//	receiver answer well | 500
+//	receiver answer well | 500 | 410
 //	receiver await text              until a webhook that is signed right has come in with the text, and prints it
 //	receiver twice                   fails unless one of the same ID has come in more than once
 func receiver(ts *testscript.TestScript, neg bool, args []string) {
 	script := ts.Value(daemonKey{}).(*script)
 	if neg || len(args) == 0 || args[0] != "start" && script.inbox == nil {
-		ts.Fatalf("usage: receiver start | secret SECRET | answer well|500 | await text | twice")
+		ts.Fatalf("usage: receiver start | secret SECRET | answer well|STATUS | await text | twice")
 	}
 	in := script.inbox
 	switch args[0] {
@@ -110,7 +111,7 @@ func receiver(ts *testscript.TestScript, neg bool, args []string) {
 		in.mu.Unlock()
 	case "answer":
 		in.mu.Lock()
-		in.broken = args[1] != "well"
+		in.broken, _ = strconv.Atoi(args[1])
 		in.mu.Unlock()
 	case "await":
 		until := time.Now().Add(time.Minute)
@@ -147,8 +148,8 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.ids[r.Header.Get(webhook.HeaderID)]++
-	if in.broken {
-		w.WriteHeader(http.StatusInternalServerError)
+	if in.broken > 0 {
+		w.WriteHeader(in.broken)
 		return
 	}
 	verdict := "right"
