@@ -312,6 +312,7 @@ func (a *api) description() huma.Config {
 	c.SchemasPath = ""
 	c.CreateHooks = nil // adds a $schema to every answer
 	c.RejectUnknownQueryParameters = true
+	c.Formats = bodies()
 	c.Transformers = []huma.Transformer{problems}
 	register(c.Components.Schemas)
 	return c

@@ -55,6 +55,11 @@ func problems(_ huma.Context, _ string, v any) (any, error) {
 		p.Code = slipway.Internal
 	}
 	for _, d := range model.Errors {
+		if body, ok := d.Value.(string); ok && d.Location == "body" {
+			if place, found := illegible([]byte(body)); found {
+				d.Location = "body." + place
+			}
+		}
 		p.Errors = append(p.Errors, slipway.Error{Code: p.Code, Message: redact.Text(d.Message), Place: placeOf(d.Location)})
 	}
 	if len(p.Errors) > 0 {
