@@ -69,6 +69,11 @@ func (c *Client) TrustRules(ctx context.Context) ([]slipway.TrustRule, error) {
 	return all[slipway.TrustRule](ctx, c, "/v1/access/trust", nil)
 }
 
+// TrustRule returns which jobs a rule trusts.
+func (c *Client) TrustRule(ctx context.Context, name string) (slipway.TrustRule, error) {
+	return call[slipway.TrustRule](ctx, c, http.MethodGet, "/v1/access/trust/"+url.PathEscape(name), nil)
+}
+
 // SetTrustRule trusts jobs of a CI system, and replaces the rule of that name.
 func (c *Client) SetTrustRule(ctx context.Context, name string, req slipway.TrustRequest) (slipway.TrustRule, error) {
 	return call[slipway.TrustRule](ctx, c, http.MethodPut, "/v1/access/trust/"+url.PathEscape(name), req)

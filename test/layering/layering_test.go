@@ -275,7 +275,7 @@ func goList(t *testing.T, args ...string) string {
 func TestTheCommandLineSpeaksThroughTheClient(t *testing.T) {
 	for _, p := range list(t) {
 		for _, imported := range p.Imports {
-			if below(p.ImportPath, []string{"cli", "cmd/slipway"}) && imported == "net/http" {
+			if below(p.ImportPath, []string{"cli", "cmd/slipway"}) && (imported == "net" || imported == "net/http") {
 				t.Errorf("%s imports %s\n\twhy not: the command line is a client of the API like any other, and package client is its only way to it", p.ImportPath, imported)
 			}
 		}
