@@ -34,6 +34,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("one works on a database at a time", func(t *testing.T) { held(t, server.CopyForTest(t, ready)) })
 	t.Run("a database that cannot be used says why", func(t *testing.T) { unusable(t, server) })
 	t.Run("what a newer slipwayd has changed is left alone", func(t *testing.T) { newerSchema(t, server.CopyForTest(t, ready)) })
+	t.Run("records are copied from and to SQLite", func(t *testing.T) { copied(t, server.CopyForTest(t, ready), server.CopyForTest(t, ready)) })
 	t.Run("a server that was away is there again", func(t *testing.T) { away(t, server) }) // the last: all connections break
 }
 

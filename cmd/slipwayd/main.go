@@ -85,7 +85,7 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.Flags().StringVar(&o.smtp, "smtp", "", "mail `server` for notifications: smtp://[user@]host[:587] (STARTTLS), smtps://[user@]host[:465] (TLS) or smtp+insecure://host[:25]")
 	cmd.Flags().StringVar(&o.smtpPassword, "smtp-password-file", "", "`file` with the password of the mail server's user")
 	cmd.Flags().StringVar(&o.mailFrom, "mail-from", "", "`address` that mails are from, such as \"Slipway <slipway@example.com>\"")
-	cmd.AddCommand(newDestroyCommand(&o), newRotateCommand(&o))
+	cmd.AddCommand(newDestroyCommand(&o), newRotateCommand(&o), newMoveCommand(&o))
 	return cmd
 }
 

@@ -104,6 +104,54 @@ func TestBackupAndRestore(t *testing.T) {
 				}
 			}
 			d.Must(t, 0, "deploy", "hello", prod.Environment, "v1")
+			if !c.database {
+				moveRecords(t, d)
+			}
 		})
+	}
+}
+
+// moveRecords moves the records from SQLite to PostgreSQL, as docs/operations.md says, and finds all of them again.
+func moveRecords(t *testing.T, d *daemon.Daemon) {
+	server := pgtest.ForTest(t)
+	address := server.DatabaseForTest(t)
+	move := func(says string, args ...string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), d.Programs.Slipwayd(), append([]string{"move-records", "--data", d.Data, "--to", address}, args...)...).CombinedOutput()
+		if says == "" != (err != nil) || !strings.Contains(string(out), says) {
+			t.Errorf("move-records %v: %v, %s, want it to say %q", args, err, out, says)
+		}
+		return string(out)
+	}
+	if out := move(""); !strings.Contains(out, "another slipwayd (process") {
+		t.Errorf("while slipwayd runs: %s", out)
+	}
+	seen := map[string]string{}
+	all := [][]string{{"images", "hello", "--json"}, {"deployments", "hello", "--json"}, {"events", "--application", "hello", "--json"}}
+	for _, args := range all {
+		seen[args[0]] = d.Must(t, 0, args...).Stdout
+	}
+	if err := d.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	move("nothing was changed")
+	move("moved and compared", "--yes")
+	move("has the very same already", "--yes")
+	d.Args = append(d.Args, "--store", address)
+	if err := d.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range all {
+		if now := d.Must(t, 0, args...).Stdout; now != seen[args[0]] {
+			t.Errorf("slipway %v: it was\n%s\nand is\n%s", args, seen[args[0]], now)
+		}
+	}
+	d.Must(t, 0, "audit", "verify")
+	d.Must(t, 0, "deploy", "hello", prod.Environment, "v1")
+	if err := d.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if out := move(""); !strings.Contains(out, "has records of its own") { // they have come on since
+		t.Error(out)
 	}
 }
