@@ -121,6 +121,7 @@ func moveRecords(t *testing.T, d *daemon.Daemon) {
 		if says == "" != (err != nil) || !strings.Contains(string(out), says) {
 			t.Errorf("move-records %v: %v, %s, want it to say %q", args, err, out, says)
 		}
+		t.Logf("move-records %v:\n%s", args, out)
 		return string(out)
 	}
 	if out := move(""); !strings.Contains(out, "another slipwayd (process") {
