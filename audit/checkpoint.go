@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
@@ -61,6 +62,29 @@ func Sign(c Checkpoint, key Signer) ([]byte, error) {
 		Payload:     base64.StdEncoding.EncodeToString(payload),
 		Signatures:  []signature{{KeyID: key.ID(), Sig: base64.StdEncoding.EncodeToString(key.Sign(signed(payload)))}},
 	})
+}
+
+// ReadCheckpoints is [ReadCheckpoint] of a file with several, one a line, each with the ID of the key that signed it. A line that was not
+// written to its end, as when the power fails, is left out. Invalid if there is none.
+func ReadCheckpoints(text []byte, keys []string) (all []Checkpoint, by []string, err error) {
+	lines := bytes.Split(text, []byte("\n"))
+	if json.Valid(text) { // one, on however many lines
+		lines = [][]byte{text}
+	}
+	for _, line := range lines {
+		if !json.Valid(line) {
+			continue
+		}
+		c, id, err := ReadCheckpoint(line, keys)
+		if err != nil {
+			return nil, nil, err
+		}
+		all, by = append(all, c), append(by, id)
+	}
+	if len(all) == 0 {
+		_, _, err = ReadCheckpoint(nil, keys)
+	}
+	return all, by, err
 }
 
 // ReadCheckpoint returns the checkpoint of an envelope that one of the keys signed, public keys in PEM, and the ID of that key. Refused if

@@ -101,7 +101,7 @@ It ends with exit status 5 if something is wrong with the log or the checkpoint.
 			return o.run(c.Context())
 		},
 	}
-	c.Flags().StringArrayVar(&o.checkpoints, "checkpoint", nil, "`file` with a checkpoint that has to be met; repeatable")
+	c.Flags().StringArrayVar(&o.checkpoints, "checkpoint", nil, "`file` with a checkpoint that has to be met, or several, one a line, as slipwayd writes them; repeatable")
 	c.Flags().StringArrayVar(&o.keys, "key", nil, "`file` with a public key to trust, PEM; repeatable")
 	return c
 }
@@ -141,11 +141,14 @@ func (o *auditVerifyOptions) verify(ctx context.Context, c *client.Client) error
 		if err != nil {
 			return err
 		}
-		p, by, err := audit.ReadCheckpoint(text, keys)
+		all, by, err := audit.ReadCheckpoints(text, keys)
 		if e, ok := errors.AsType[*slipway.Error](err); ok {
 			return e.At(name)
 		}
-		known, found.Checkpoints = append(known, p), append(found.Checkpoints, verifiedCheckpoint{p, by})
+		known = append(known, all...)
+		for i, p := range all {
+			found.Checkpoints = append(found.Checkpoints, verifiedCheckpoint{p, by[i]})
+		}
 	}
 	lines, err := o.lines(ctx, c)
 	if err != nil {
@@ -170,6 +173,9 @@ func (o *auditVerifyOptions) verify(ctx context.Context, c *client.Client) error
 	return err
 }
 
+// toldCheckpoints is how many checkpoints are told one by one.
+const toldCheckpoints = 3
+
 // text says what was found, and what was not.
 func (v verified) text() string {
 	if v.Entries == 0 {
@@ -185,7 +191,12 @@ func (v verified) text() string {
 	if v.First > 1 {
 		fmt.Fprintf(&text, "what came before number %d was not looked at\n", v.First)
 	}
-	for _, p := range v.Checkpoints {
+	last := v.Checkpoints
+	if before := len(last) - toldCheckpoints; before > 1 {
+		last = last[before:]
+		fmt.Fprintf(&text, "%d checkpoints, from that of %s on, are met\n", before, v.Checkpoints[0].Time.Local().Format("2006-01-02 15:04:05"))
+	}
+	for _, p := range last {
 		fmt.Fprintf(&text, "the checkpoint of %s, entry %d, signed by %s, is met\n", p.Time.Local().Format("2006-01-02 15:04:05"), p.Seq, p.Key[:16])
 	}
 	if len(v.Checkpoints) == 0 {

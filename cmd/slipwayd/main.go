@@ -72,6 +72,9 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 	cmd.Flags().BoolVar(&o.insecureHTTP, "insecure-http", false, "serve http:// on addresses that others can reach, too: for behind a proxy that has TLS")
 	cmd.Flags().Float64Var(&o.rate, "rate-limit", 250, "`requests` a second that an address may make for long; more is answered with 429. Below 0: any number")
 	cmd.Flags().Float64Var(&o.rateEach, "rate-limit-principal", 250, "`requests` a second that a user, a token or a CI job may make for long, from whatever addresses. Below 0: any number")
+	cmd.Flags().StringVar(&o.checkpoints, "audit-checkpoints", "", "`file` that signed checkpoints of the audit log are appended to by themselves; best on a disk of another host")
+	cmd.Flags().DurationVar(&o.checkpointEvery, "audit-checkpoint-every", time.Hour, "how often, if there are new entries")
+	cmd.Flags().Int64Var(&o.checkpointEntries, "audit-checkpoint-entries", 1000, "after how many `entries` at the latest")
 	o.flags(cmd)
 	o.accessFlags(cmd)
 	cmd.Flags().BoolVar(&o.standby, "standby", false, "if another slipwayd works on the data directory, pass requests on to it, and take over when it has ended, however it ended")
@@ -93,24 +96,27 @@ slipwayd on the same data directory goes on where this one stopped. It does the 
 type options struct {
 	outsideOptions
 	accessOptions
-	standby         bool
-	takeOver        bool
-	data            string
-	agent           string
-	probe           string
-	listen          []string
-	lbAddress       string
-	insecure        []string // registries
-	tlsCert, tlsKey string
-	tlsNames        []string
-	insecureHTTP    bool
-	rate, rateEach  float64
-	outbound        []string // what may be connected to beside public addresses
-	signingKey      string
-	cacheSize       string
-	cacheAge        time.Duration
-	version         string
-	log             *slog.Logger
+	standby           bool
+	takeOver          bool
+	data              string
+	agent             string
+	probe             string
+	listen            []string
+	lbAddress         string
+	insecure          []string // registries
+	tlsCert, tlsKey   string
+	tlsNames          []string
+	insecureHTTP      bool
+	rate, rateEach    float64
+	outbound          []string // what may be connected to beside public addresses
+	signingKey        string
+	checkpoints       string
+	checkpointEvery   time.Duration
+	checkpointEntries int64
+	cacheSize         string
+	cacheAge          time.Duration
+	version           string
+	log               *slog.Logger
 
 	smtp, smtpPassword, mailFrom string
 }

@@ -119,6 +119,10 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	checkpointing, err := o.checkpointing(store, keys)
+	if err != nil {
+		return err
+	}
 	vault, err := config.OpenVault(o.configKey())
 	if err != nil {
 		return err
@@ -195,6 +199,9 @@ func run(ctx context.Context, o options) (err error) {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var working errgroup.Group
 	working.Go(func() error { return controller.Run(background) })
+	if checkpointing != nil {
+		working.Go(func() error { return checkpointing(background) })
+	}
 	working.Go(func() error {
 		return fleet.Losses{Provider: machines, Store: store, Bus: bus, Log: o.log}.Run(background)
 	})
