@@ -15,9 +15,9 @@ import (
 	"go.temporal.io/sdk/interceptor"
 )
 
-// killVariable names a file that says where in a deployment this slipwayd is to kill itself: "STEP#N/before", when nothing of the step is
-// done, or "STEP#N/after", when all of it is done and nobody knows; the N-th of that kind in the deployment's workflow. The file need not be
-// there, is read anew at every step, and is removed before the kill, so that it is one. Only programs that are built for chaos tests, with
+// killVariable names a file that says where in a workflow this slipwayd is to kill itself: "deploy:STEP#N/before", when nothing of the step is
+// done, or "deploy:STEP#N/after", when all of it is done and nobody knows; the N-th of that kind in a workflow of that type. The file need not
+// be there, is read anew at every step, and is removed before the kill, so that it is one. Only programs that are built for chaos tests, with
 // the build tag chaos, know of it.
 const killVariable = "SLIPWAY_CHAOS_KILL"
 
@@ -65,10 +65,7 @@ type killed struct {
 // ExecuteActivity implements interceptor.ActivityInboundInterceptor.
 func (k *killed) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	info := activity.GetInfo(ctx)
-	if !strings.HasPrefix(info.WorkflowExecution.ID, "deploy/") {
-		return k.Next.ExecuteActivity(ctx, in)
-	}
-	point := info.ActivityType.Name + "#" + strconv.Itoa(k.ordinal(info))
+	point := info.WorkflowType.Name + ":" + info.ActivityType.Name + "#" + strconv.Itoa(k.ordinal(info))
 	k.dieAt(point + "/before")
 	result, err := k.Next.ExecuteActivity(ctx, in)
 	k.dieAt(point + "/after")

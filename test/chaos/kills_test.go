@@ -137,7 +137,7 @@ func (w way) run(r *rig, point string) killing {
 	}
 	served, before, sofar := r.cluster(), r.requests.Counts(), r.ids()
 	if point != "" {
-		if err := os.WriteFile(r.killFile(), []byte(point), 0o600); err != nil {
+		if err := os.WriteFile(r.killFile(), []byte("deploy:"+point), 0o600); err != nil {
 			r.t.Fatal(err)
 		}
 	}

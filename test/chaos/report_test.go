@@ -18,6 +18,7 @@ var found findings
 type findings struct {
 	mu     sync.Mutex
 	kills  []killRow
+	works  []killRow
 	faults []faultRow
 }
 
@@ -37,8 +38,20 @@ type faultRow struct {
 }
 
 func (f *findings) killed(way string, undisturbed killing, points int, runs []killing) {
+	row := rowOf(way, undisturbed, points, runs)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.kills = append(f.kills, row)
+}
+
+func (f *findings) worked(work string, undisturbed killing, points int, runs []killing) {
+	row := rowOf(work, undisturbed, points, runs)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.works = append(f.works, row)
+}
+
+func rowOf(way string, undisturbed killing, points int, runs []killing) killRow {
 	row := killRow{way: way, undisturbed: undisturbed.took, points: points}
 	for _, k := range runs {
 		row.sent, row.failed = row.sent+k.sent, row.failed+k.failed
@@ -51,7 +64,7 @@ func (f *findings) killed(way string, undisturbed killing, points int, runs []ki
 		}
 	}
 	slices.Sort(row.took)
-	f.kills = append(f.kills, row)
+	return row
 }
 
 func (f *findings) broke(row faultRow) {
@@ -82,7 +95,11 @@ func (f *findings) write(file string) error {
 	if err != nil {
 		return err
 	}
-	for name, table := range map[string]string{"kills": f.killTable(), "faults": f.faultTable()} {
+	for name, table := range map[string]string{
+		"kills":  killTable("deployment", f.kills, func(row killRow) int { return slices.IndexFunc(ways, func(w way) bool { return w.name == row.way }) }),
+		"works":  killTable("what is under way", f.works, func(row killRow) int { return slices.IndexFunc(works, func(w work) bool { return w.name == row.way }) }),
+		"faults": f.faultTable(),
+	} {
 		begin, end := []byte("<!-- "+name+" -->\n"), []byte("<!-- end of "+name+" -->\n")
 		head, rest, ok := bytes.Cut(text, begin)
 		_, tail, closed := bytes.Cut(rest, end)
@@ -96,17 +113,16 @@ func (f *findings) write(file string) error {
 	return os.WriteFile(file, text, 0o644)
 }
 
-func (f *findings) killTable() string {
-	if len(f.kills) == 0 {
+func killTable(what string, rows []killRow, order func(killRow) int) string {
+	if len(rows) == 0 {
 		return ""
 	}
-	order := func(row killRow) int { return slices.IndexFunc(ways, func(w way) bool { return w.name == row.way }) }
-	slices.SortFunc(f.kills, func(a, b killRow) int { return order(a) - order(b) })
+	slices.SortFunc(rows, func(a, b killRow) int { return order(a) - order(b) })
 	var b strings.Builder
-	b.WriteString("| deployment | undisturbed | boundaries | killed there | ended well | requests | failed | from kill to end, median | worst |\n")
+	b.WriteString("| " + what + " | undisturbed | boundaries | killed there | ended well | requests | failed | from kill to end, median | worst |\n")
 	b.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 	var sum killRow
-	for _, row := range f.kills {
+	for _, row := range rows {
 		row.line(&b, row.way, seconds(row.undisturbed))
 		sum.points, sum.killed, sum.finished = sum.points+row.points, sum.killed+row.killed, sum.finished+row.finished
 		sum.sent, sum.failed = sum.sent+row.sent, sum.failed+row.failed

@@ -76,8 +76,8 @@ func chaosPrograms(t *testing.T, built daemon.Programs) daemon.Programs {
 // killFile says where slipwayd is to kill itself next. It lies beside the data directory.
 func (r *rig) killFile() string { return r.Data + ".kill" }
 
-// serve deploys v1, begins to send requests, and bakes v2.
-func (r *rig) serve() {
+// serve deploys v1, begins to send requests, and bakes v2. more changes what slipway.yaml says.
+func (r *rig) serve(more ...func(*slipway.Spec)) {
 	r.t.Helper()
 	port, err := daemon.FreePort()
 	if err != nil {
@@ -92,6 +92,9 @@ func (r *rig) serve() {
 		env.Healthy = slipway.Duration(time.Minute) // the time that slipwayd is down counts
 		env.Strategy = quick(slipway.Strategy{RedBlack: &slipway.RedBlack{}})
 		s.Environments[prod.Environment], r.env = env, env
+		for _, change := range more {
+			change(s)
+		}
 	}
 	r.Must(r.t, 0, "ship", "--file", r.HelloForTest(r.t, "v1", change), "--version", "v1", prod.Environment)
 	r.Must(r.t, 0, "bake", "--file", r.HelloForTest(r.t, "v2", change), "--version", "v2")
