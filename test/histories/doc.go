@@ -2,8 +2,8 @@
 // and a test replays each against the workflows of this tree. A workflow that decides otherwise at any point would strand every rollout
 // that is under way when slipwayd is upgraded, and fails the test.
 //
-// testdata/pipelines has executions of pipelines: a whole one, one that waited for its turn and was aborted, one that was rolled back, one
-// that was superseded.
+// testdata/pipelines has executions of pipelines by an older slipwayd: a whole one, one that waited for its turn and was aborted, one that was
+// rolled back, one that was superseded.
 //
-// `make histories` records those of deployments anew; CONTRIBUTING.md says when that is right, and when it is not.
+// `make histories` records all that lie in testdata itself anew; CONTRIBUTING.md says when that is right, and when it is not.
 package histories
