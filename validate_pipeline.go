@@ -340,8 +340,11 @@ func (p *problems) approveStage(place string, s ApproveStage) {
 		p.add(key(place, "needed"), "cannot ask for %d approvals: want 1 to %d", s.Needed, maxNeeded)
 	}
 	for i, by := range s.By {
-		if strings.TrimSpace(by) == "" {
+		switch {
+		case strings.TrimSpace(by) == "":
 			p.add(index(key(place, "by"), i), "cannot ask nobody: want the name or a group of whoever may approve")
+		case slices.ContainsFunc(s.By[:i], func(other string) bool { return strings.EqualFold(other, by) }):
+			p.add(index(key(place, "by"), i), "cannot ask %s twice", by)
 		}
 	}
 	p.reason(key(place, "message"), s.Message)
@@ -361,7 +364,7 @@ func (p *problems) waitStage(place string, s WaitStage) {
 	case s.Zone != "" && !clockForm.MatchString(s.Until):
 		p.add(key(place, "zone"), "cannot use a time zone without a time of the day: write until: \"18:00\", or leave zone out")
 	}
-	if s.Zone != "" && (len(s.Zone) > 64 || strings.HasPrefix(s.Zone, "/") || strings.Contains(s.Zone, "..")) {
+	if _, err := time.LoadLocation(s.Zone); err != nil || s.Zone == "Local" {
 		p.add(key(place, "zone"), "cannot use %q as a time zone: want a name such as Europe/Berlin", s.Zone)
 	}
 }

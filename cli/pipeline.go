@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -105,8 +104,8 @@ func newPipelinePlan(f *Factory, runF func(context.Context, *pipelineOptions) er
 		Use:   "plan [PIPELINE]",
 		Short: "Draw what a pipeline would do",
 		Long: `Draw what a pipeline would do: which stages there are, what each needs, and whether it would run, as far as
-that is known before. Stages with the same number may run side by side. Nothing is done; slipwayd is not needed
-for the slipway.yaml here.`,
+that is known before. Stages below the same number may run side by side; what a stage comes after is said where it is
+not just what stands above. Nothing is done; slipwayd is not needed for the slipway.yaml here.`,
 		Example: `  slipway pipeline plan
   slipway pipeline plan nightly --param suite=full
   slipway pipeline plan --application hello --image v7`,
@@ -171,76 +170,6 @@ func (o *pipelineOptions) plan(ctx context.Context) (plan slipway.PipelinePlan, 
 		v.Cause.Commit, v.Cause.Branch, v.Cause.Author = s.Commit, s.Branch, s.Author
 	}
 	return pipeline.Plan(ctx, definition, v)
-}
-
-// drawPlan draws stages by how many others come before them.
-func (f *Factory) drawPlan(plan slipway.PipelinePlan) error {
-	fmt.Fprintf(f.Out, "pipeline %s of %s: %s\n", plan.Pipeline, plan.Application, cmp.Or(plan.Description, count(len(plan.Stages), "stage")))
-	for _, name := range slices.Sorted(maps.Keys(plan.Parameters)) {
-		fmt.Fprintf(f.Out, "  %s = %q\n", name, plan.Parameters[name])
-	}
-	if plan.OnFailure != "" {
-		fmt.Fprintf(f.Out, "  when a stage fails: %s\n", plan.OnFailure)
-	}
-	if plan.Behind != "" {
-		fmt.Fprintf(f.Out, "  %s is under way: %s\n", plan.Behind, map[slipway.ConcurrencyPolicy]string{
-			slipway.ConcurrencyQueue: "this one would wait for its turn", slipway.ConcurrencySupersede: "this one would abort it", slipway.ConcurrencyRefuse: "this one would be refused",
-		}[plan.Concurrency])
-	}
-	rank := map[string]int{}
-	var rows [][]string
-	for _, s := range plan.Stages {
-		rank[s.ID] = 1
-		for _, need := range s.Needs {
-			rank[s.ID] = max(rank[s.ID], rank[need]+1)
-		}
-	}
-	order := slices.Clone(plan.Stages)
-	slices.SortStableFunc(order, func(a, b slipway.StagePlan) int {
-		return cmp.Or(cmp.Compare(min(1, len(a.After)), min(1, len(b.After))), cmp.Compare(rank[a.ID], rank[b.ID]))
-	})
-	last := 0
-	for _, s := range order {
-		number := ""
-		if rank[s.ID] != last && s.After == "" {
-			number = fmt.Sprint(rank[s.ID])
-		}
-		last = rank[s.ID]
-		sign := map[slipway.Answer]string{slipway.Yes: "●", slipway.No: "○", slipway.Maybe: "?"}[s.Runs]
-		if s.After != "" {
-			number, sign = "!", "?"
-		}
-		rows = append(rows, []string{number, sign, s.ID, orDash(strings.Join(s.Needs, ", ")), s.Does, planNotes(s)})
-	}
-	return f.table([]string{"", "", "STAGE", "AFTER", "DOES", "NOTES"}, rows)
-}
-
-func planNotes(s slipway.StagePlan) string {
-	var notes []string
-	switch s.After {
-	case "":
-	case "any":
-		notes = append(notes, "if any stage fails")
-	default:
-		notes = append(notes, "if "+s.After+" fails")
-	}
-	if s.When != "" {
-		what := map[slipway.Answer]string{slipway.Yes: "is true", slipway.No: "is false", slipway.Maybe: "is known only then"}[s.Runs]
-		if s.After != "" {
-			what = "is true then"
-		}
-		notes = append(notes, "when "+strings.Join(strings.Fields(s.When), " ")+", which "+what)
-	}
-	if s.Retries > 0 {
-		notes = append(notes, count(s.Retries, "retry"))
-	}
-	if s.Timeout > 0 {
-		notes = append(notes, "at most "+pipeline.Short(s.Timeout))
-	}
-	if s.OnFailure != "" {
-		notes = append(notes, "on failure "+s.OnFailure)
-	}
-	return strings.Join(notes, "; ")
 }
 
 func newPipelineShow(f *Factory, runF func(context.Context, *pipelineOptions) error) *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -199,7 +200,7 @@ func (o *Operator) prepare(ctx context.Context, req *slipway.PipelineRequest) (w
 		if len(spec.PipelineNames()) == 0 {
 			return w, slipway.Errorf(slipway.NotFound, "cannot run the pipeline %s of %s: its slipway.yaml defines no pipelines", w.name, req.Application)
 		}
-		return w, slipway.Errorf(slipway.NotFound, "cannot run the pipeline %s of %s: its slipway.yaml defines %v", w.name, req.Application, spec.PipelineNames())
+		return w, slipway.Errorf(slipway.NotFound, "cannot run the pipeline %s of %s: its slipway.yaml defines %s", w.name, req.Application, strings.Join(spec.PipelineNames(), ", "))
 	}
 	arguments, err := w.definition.Arguments(req.Parameters)
 	if err != nil {
