@@ -191,15 +191,18 @@ func (g *Guard) spareable(ctx context.Context, group slipway.ServerGroup, made s
 	if err != nil {
 		return err
 	}
-	after := total(serving) - min(serving[group.Name], group.Size.Desired-size.Desired)
+	idle := number(group.Instances, func(i slipway.Instance) bool { // those that go first
+		return i.Protected == nil && (i.State == slipway.InstanceStarting || i.State == slipway.InstanceHealthy && i.Disabled != nil)
+	})
+	after := total(serving) - min(serving[group.Name], max(0, group.Size.Desired-size.Desired-idle))
 	least := max(1, min(minHealthy(made.Environment), size.Desired))
 	if after >= least {
 		return nil
 	}
 	if !req.Force {
-		return slipway.Errorf(slipway.Refused, "cannot resize %s: %d machines would be left to serve %s, and %d must; force it, with a reason", group.Name, after, group.Cluster, least)
+		return slipway.Errorf(slipway.Refused, "cannot resize %s: %s would be left to serve %s, and %d must; force it, with a reason", group.Name, counted(after), group.Cluster, least)
 	}
-	return g.overridden(ctx, group.Cluster, fmt.Sprintf("resize %s although %d machines are left to serve: %s", group.Name, after, req.Reason), req.By)
+	return g.overridden(ctx, group.Cluster, fmt.Sprintf("resize %s although %s left to serve: %s", group.Name, left(after), req.Reason), req.By)
 }
 
 // How long a machine that a person has started may stay.
@@ -304,7 +307,7 @@ func (g *Guard) enough(ctx context.Context, group slipway.ServerGroup, instance 
 		return slipway.Errorf(slipway.Refused, "cannot disable %s: %d of the %d machines that serve %s would be left, and %d must; force it, or resize first",
 			instance.ID, all-1, all, group.Cluster, least)
 	}
-	return g.overridden(ctx, group.Cluster, fmt.Sprintf("disable %s although %d machines are left to serve: %s", instance.ID, all-1, reason), by)
+	return g.overridden(ctx, group.Cluster, fmt.Sprintf("disable %s although %s left to serve: %s", instance.ID, left(all-1), reason), by)
 }
 
 // serving returns how many machines of each group serve the cluster.
@@ -354,6 +357,14 @@ func told(by, reason string) string {
 		text += ": " + reason
 	}
 	return text
+}
+
+// left says how many machines are left: "1 machine is", "2 machines are".
+func left(n int) string {
+	if n == 1 {
+		return counted(n) + " is"
+	}
+	return counted(n) + " are"
 }
 
 func total(serving map[string]int) int {

@@ -215,3 +215,26 @@ func TestWhoHasADisabledMachineAsideServesAllTheSame(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatServesNothingYetIsNotMissed shrinks a group that has just been made bigger: those that go first have served nothing.
+func TestWhatServesNothingYetIsNotMissed(t *testing.T) {
+	w, g := handed(t, slipway.Size{Min: 3, Desired: 5, Max: 5})
+	group := w.groups[w.route.Cluster.GroupName(1)]
+	for i := range 2 {
+		group.Instances[3+i].State = slipway.InstanceStarting
+	}
+	resize := func(n int) error {
+		_, err := g.Resize(t.Context(), slipway.ResizeRequest{Cluster: w.route.Cluster, Desired: n, Min: min(n, 3), By: "ann"})
+		return err
+	}
+	if err := resize(3); err != nil {
+		t.Errorf("those that are starting: %v", err)
+	}
+	for i := range group.Instances {
+		group.Instances[i].State = slipway.InstanceUnhealthy
+	}
+	group.Instances[0].State = slipway.InstanceHealthy
+	if err := resize(2); slipway.CodeOf(err) != slipway.Refused {
+		t.Errorf("one of three serves, and one is taken: %v, want it refused", err)
+	}
+}

@@ -3,13 +3,13 @@ package trigger
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/audit"
 )
 
 const (
@@ -74,15 +74,11 @@ func (s *Service) try(ctx context.Context, f slipway.Firing) slipway.Firing {
 
 // record notes in the audit log what was started, and because of what.
 func (s *Service) record(ctx context.Context, t slipway.Trigger, f slipway.Firing) error {
-	because, err := json.Marshal(map[string]any{
-		"trigger": t.ID, "firing": f.ID, "cause": f.Cause, "starts": t.Does(), "artifact": f.Artifact, "image": f.Image,
-	})
-	if err != nil {
-		return err
-	}
 	return slipway.Decided(context.WithoutCancel(ctx), s.Audit, slipway.AuditEntry{
 		Action: "trigger.start", Key: f.ID, Application: t.Application, Environment: t.Deploy, Object: cmp.Or(f.Execution, f.Deployment),
-		Reason: "trigger " + t.Name + becauseOf(f.Cause), Input: because,
+		Reason: "trigger " + t.Name + becauseOf(f.Cause), Input: audit.Document(map[string]any{
+			"trigger": t.ID, "firing": f.ID, "cause": f.Cause, "starts": t.Does(), "artifact": f.Artifact, "image": f.Image,
+		}),
 	})
 }
 
