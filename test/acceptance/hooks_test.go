@@ -65,7 +65,10 @@ func hook(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	req.Header = header
 	socket := strings.TrimPrefix(ts.Getenv("SLIPWAY_SERVER"), "unix:")
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	if len(body) > 1<<20 { // it is not sent to somebody who does not want it
+		req.Header.Set("Expect", "100-continue")
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: time.Minute, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}}
 	res, err := client.Do(req)
