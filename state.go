@@ -123,9 +123,10 @@ type DriftKind string
 // The kinds of drift.
 const (
 	DriftImage        DriftKind = "image"         // what serves is of another image than the last deployment that succeeded, or its machines are
+	DriftTainted      DriftKind = "tainted"       // machines are not what was baked any more
 	DriftRevoked      DriftKind = "revoked"       // what runs is revoked
 	DriftFailed       DriftKind = "failed"        // the tests of what runs failed
-	DriftConfig       DriftKind = "config"        // slipway.yaml has other configuration than runs
+	DriftConfig       DriftKind = "config"        // slipway.yaml has other configuration than runs, or machines have another version than their group
 	DriftSize         DriftKind = "size"          // slipway.yaml has another size than runs
 	DriftLimits       DriftKind = "limits"        // slipway.yaml has other limits than runs
 	DriftLoadBalancer DriftKind = "load_balancer" // the load balancer does not have what was decided
@@ -133,7 +134,7 @@ const (
 )
 
 // DriftKinds lists every kind.
-var DriftKinds = []DriftKind{DriftImage, DriftRevoked, DriftFailed, DriftConfig, DriftSize, DriftLimits, DriftLoadBalancer, DriftRemoved}
+var DriftKinds = []DriftKind{DriftImage, DriftTainted, DriftRevoked, DriftFailed, DriftConfig, DriftSize, DriftLimits, DriftLoadBalancer, DriftRemoved}
 
 // Drift is something that is not as it was decided.
 type Drift struct {

@@ -28,14 +28,28 @@ func (c *cluster) drift(s *slipway.ClusterState, policy slipway.Environment, pla
 		case image.State == slipway.ImageFailed:
 			add(slipway.DriftFailed, g.Name, "the tests of image %s failed", named(image))
 		}
-		others := 0
+		otherImage, otherConfig, tainted, where := 0, 0, 0, ""
 		for _, i := range g.Instances {
 			if i.Image != g.Image {
-				others++
+				otherImage++
+			}
+			if i.ConfigVersion != g.ConfigVersion {
+				otherConfig++
+			}
+			if i.Taint != nil {
+				if tainted++; where == "" {
+					where = i.ID + " wrote to " + i.Taint.Path
+				}
 			}
 		}
-		if others > 0 {
-			add(slipway.DriftImage, g.Name, "%d of its %d machines are of another image than the server group", others, len(g.Instances))
+		if otherImage > 0 {
+			add(slipway.DriftImage, g.Name, "%d of its %d machines are of another image than the server group", otherImage, len(g.Instances))
+		}
+		if otherConfig > 0 {
+			add(slipway.DriftConfig, g.Name, "%d of its %d machines have another version of the service configuration than the server group, which has %d", otherConfig, len(g.Instances), g.ConfigVersion)
+		}
+		if tainted > 0 {
+			add(slipway.DriftTainted, g.Name, "%d of its %d machines are not what was baked any more: %s", tainted, len(g.Instances), where)
 		}
 	}
 	if slices.ContainsFunc(c.open, func(d slipway.Deployment) bool { return d.State != slipway.DeploymentQueued }) || serving == nil {

@@ -108,6 +108,12 @@ func TestConditionsAndDrift(t *testing.T) {
 			f.Records.Images[v1] = slipway.RunningImage{Digest: v1, State: slipway.ImageFailed}
 		}, slipway.ConditionHealthy, []slipway.DriftKind{slipway.DriftFailed}},
 		"a machine is of another image": {func(f *overview.Facts) { f.Groups[0].Instances[1].Image = v2 }, slipway.ConditionHealthy, []slipway.DriftKind{slipway.DriftImage}},
+		"a machine is tainted": {func(f *overview.Facts) {
+			f.Groups[0].Instances[1].Taint = &slipway.Taint{Path: "/etc/passwd"}
+		}, slipway.ConditionHealthy, []slipway.DriftKind{slipway.DriftTainted}},
+		"a machine has another version of the configuration": {func(f *overview.Facts) {
+			f.Groups[0].ConfigVersion, f.Groups[0].Instances[0].ConfigVersion = 3, 3
+		}, slipway.ConditionHealthy, []slipway.DriftKind{slipway.DriftConfig}},
 		"it is not what was deployed": {func(f *overview.Facts) {
 			f.Records.Placed[prod.GroupName(1)] = slipway.Placement{Deployment: "d-1", Image: v2}
 		}, slipway.ConditionHealthy, []slipway.DriftKind{slipway.DriftImage}},
