@@ -81,8 +81,13 @@ func busy() map[string]any {
 		Error:   slipway.Errorf(slipway.Failed, "web failed\nmore of it"),
 		Members: []slipway.ReleaseMember{{Application: "shop", Image: v2}, {Application: "web", Image: v1}},
 	}
+	next := slipway.Next{Restrictions: restrictions}
+	for _, d := range []slipway.Deployment{canary, {ID: "d-hotfix", State: slipway.DeploymentQueued}, {ID: "d-queued", State: slipway.DeploymentQueued}} {
+		next.Deployments = append(next.Deployments, slipway.NextDeployment{Placement: slipway.PlacementOf(d), Step: d.Step, Waiting: d.Waiting, Paused: d.Paused})
+	}
 	answers := map[string]any{
-		"GET /v1/applications/shop": slipway.Spec{Application: "shop", Environments: map[string]slipway.Environment{"prod": {}}},
+		"GET /v1/clusters/shop/prod/state": slipway.ClusterState{Cluster: prod, Condition: slipway.ConditionHealthy, Serving: "shop-prod-v001", Next: next},
+		"GET /v1/applications/shop":        slipway.Spec{Application: "shop", Environments: map[string]slipway.Environment{"prod": {}}},
 		"GET /v1/clusters/shop/prod": slipway.ClusterStatus{
 			Cluster: prod, Serving: "shop-prod-v001", Deployment: &canary, Queued: []string{"d-hotfix", "d-queued"}, Restrictions: restrictions,
 		},

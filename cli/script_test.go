@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/slipway-sh/slipway"
+	"github.com/slipway-sh/slipway/overview"
 )
 
 func TestMain(m *testing.M) {
@@ -89,6 +90,7 @@ func still() http.Handler {
 	machines[1].Disabled = &slipway.InstanceMark{Since: ago(time.Minute), By: "ann", Reason: "slow"}
 	machines[1].Traffic.Mode = slipway.Off
 	machines[2].Taint = &slipway.Taint{Path: "/etc/motd"}
+	instances[2].Taint = machines[2].Taint
 	group := func(name string, image slipway.Digest, size int, instances ...slipway.Instance) slipway.ServerGroup {
 		return slipway.ServerGroup{ServerGroupSpec: slipway.ServerGroupSpec{Name: name, Cluster: prod, Image: image, Size: slipway.Size{Desired: size}}, Created: ago(time.Hour), Instances: instances}
 	}
@@ -104,31 +106,44 @@ func still() http.Handler {
 		Pool:       &slipway.PoolStatus{Address: "127.0.0.1", Port: 8443, Requests: 42, Targets: []slipway.TargetStatus{target("i-2", "hello-prod-v002", slipway.Active), target("i-1", "hello-prod-v001", slipway.Standby)}},
 		Deployment: &deployment,
 	}
+	state, _ := overview.Environment(overview.Facts{
+		Cluster: slipway.Cluster{Environment: "prod"}, Now: time.Now(), Groups: status.Groups, Pools: map[string]slipway.PoolStatus{prod.String(): *status.Pool},
+		Records: slipway.EnvironmentRecords{
+			Known: map[string]bool{"hello": true}, Policies: map[string]slipway.Environment{"hello": spec.Environments["prod"]},
+			Routes: map[string]slipway.Route{"hello": {Cluster: prod, Address: "127.0.0.1", Port: 8443, Groups: []slipway.GroupRoute{{Group: "hello-prod-v002", Mode: slipway.Active, Weight: 100}, {Group: "hello-prod-v001", Mode: slipway.Standby}}}},
+			Last:   map[string]slipway.Placement{"hello": slipway.PlacementOf(deployment)},
+			Placed: map[string]slipway.Placement{"hello-prod-v002": {Deployment: "d-6", Image: v2, By: "ann", Reason: "the sale", Since: ago(time.Hour)}},
+			Images: map[slipway.Digest]slipway.RunningImage{v2: {Digest: v2, Version: "v2", Commit: "5c81e34f0b7d4a5c"}},
+		},
+	})
 	event := slipway.Event{Seq: 9, Time: time.Now(), Kind: slipway.DeploymentFinished, Message: "rolled back", Application: "hello", Deployment: "d-7"}
 	statuses, channel := gallery(images)
 	items := func(v any) any { return map[string]any{"items": v} }
 	mux := http.NewServeMux()
 	answers := map[string]any{
-		"GET /healthz":                map[string]any{"ready": true},
-		"GET /v1/applications/hello":  spec,
-		"GET /v1/images":              items(images),
-		"GET /v1/catalog":             items(statuses),
-		"GET /v1/channels":            items([]slipway.Channel{channel}),
-		"GET /v1/images/hello/v1":     images[2],
-		"GET /v1/images/hello/v2":     images[1],
-		"GET /v1/images/hello/v3":     images[0],
-		"GET /v1/clusters":            items([]slipway.ClusterStatus{status}),
-		"GET /v1/clusters/hello/prod": status,
-		"GET /v1/deployments":         items([]slipway.Deployment{deployment}),
-		"GET /v1/events":              items([]slipway.Event{event}),
-		"GET /v1/deployments/d-7":     deployment,
-		"GET /v1/deployments/d-8":     slipway.Deployment{ID: "d-8", State: slipway.DeploymentRunning},
-		"POST /v1/abort/d-8":          nil,
-		"GET /v1/instances/i-2/logs":  "first\nlast\n",
-		"POST /v1/deployments":        slipway.Errorf(slipway.Conflict, "cannot deploy hello to prod: d-8 is under way"),
-		"POST /v1/rollbacks":          slipway.Errorf(slipway.Refused, "cannot roll back: there is nothing to roll back to"),
-		"GET /":                       slipway.Errorf(slipway.NotFound, "cannot find it"),
-		"POST /v1/abort/{id}":         slipway.Errorf(slipway.NotFound, "cannot find it"),
+		"GET /healthz":                      map[string]any{"ready": true},
+		"GET /v1/applications/hello":        spec,
+		"GET /v1/images":                    items(images),
+		"GET /v1/catalog":                   items(statuses),
+		"GET /v1/channels":                  items([]slipway.Channel{channel}),
+		"GET /v1/images/hello/v1":           images[2],
+		"GET /v1/images/hello/v2":           images[1],
+		"GET /v1/images/hello/v3":           images[0],
+		"GET /v1/clusters":                  items([]slipway.ClusterStatus{status}),
+		"GET /v1/clusters/hello/prod":       status,
+		"GET /v1/deployments":               items([]slipway.Deployment{deployment}),
+		"GET /v1/environments":              items([]slipway.EnvironmentInfo{{Name: "prod", Applications: []slipway.EnvironmentMember{{Application: "hello"}}}}),
+		"GET /v1/environments/prod/state":   state,
+		"GET /v1/clusters/hello/prod/state": state.Clusters[0],
+		"GET /v1/events":                    items([]slipway.Event{event}),
+		"GET /v1/deployments/d-7":           deployment,
+		"GET /v1/deployments/d-8":           slipway.Deployment{ID: "d-8", State: slipway.DeploymentRunning},
+		"POST /v1/abort/d-8":                nil,
+		"GET /v1/instances/i-2/logs":        "first\nlast\n",
+		"POST /v1/deployments":              slipway.Errorf(slipway.Conflict, "cannot deploy hello to prod: d-8 is under way"),
+		"POST /v1/rollbacks":                slipway.Errorf(slipway.Refused, "cannot roll back: there is nothing to roll back to"),
+		"GET /":                             slipway.Errorf(slipway.NotFound, "cannot find it"),
+		"POST /v1/abort/{id}":               slipway.Errorf(slipway.NotFound, "cannot find it"),
 
 		"GET /v1/images/hello/v2/status":        statuses[1],
 		"GET /v1/images/hello/stable/status":    statuses[1],

@@ -187,8 +187,11 @@ func (f *Factory) clusterState(s slipway.ClusterState, whole []slipway.Restricti
 	for _, d := range s.Drift {
 		line("drift", "%s: %s", cmp.Or(d.Group, string(d.Kind)), d.Message)
 	}
-	for _, d := range s.Next.Deployments {
+	for i, d := range s.Next.Deployments {
 		line("next", "%s", deploymentText(d))
+		if i == 0 && d.State != slipway.DeploymentQueued {
+			line("", "slipway deployment show %s", d.Deployment)
+		}
 	}
 	for _, a := range s.Next.Approvals {
 		line("next", "approval %s of %d: %s", a.ID, a.Needed, a.Message)
@@ -199,15 +202,10 @@ func (f *Factory) clusterState(s slipway.ClusterState, whole []slipway.Restricti
 	fmt.Fprintln(f.Out)
 	var rows [][]string
 	for _, g := range s.Groups {
-		share := fmt.Sprintf("%d %%", g.Traffic)
-		if g.Mode == slipway.Standby {
-			share = "standby"
-		} else if s.LoadBalancer == nil {
-			share = "-"
-		}
-		rows = append(rows, []string{g.Name, withDigest(g.Image.Version, g.Image.Digest), share, fmt.Sprintf("%d/%d", g.Healthy, g.Size.Desired), age(g.Created), g.Trouble})
+		rows = append(rows, []string{g.Name, runningImage(g.Image), shareText(s, g), fmt.Sprintf("%d/%d", g.Healthy, g.Size.Desired),
+			fmt.Sprint(g.Replaced), age(g.Created), g.Trouble})
 	}
-	return f.table([]string{"SERVER GROUP", "IMAGE", "TRAFFIC", "HEALTHY", "AGE", "TROUBLE"}, rows)
+	return f.table([]string{"SERVER GROUP", "IMAGE", "TRAFFIC", "HEALTHY", "REPLACED", "AGE", "TROUBLE"}, rows)
 }
 
 func driftText(s slipway.ClusterState) string {

@@ -1,11 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,11 +21,14 @@ func newStatus(f *Factory, runF func(context.Context, *statusOptions) error) *co
 	o := &statusOptions{f: f}
 	return &cobra.Command{
 		Use:   "status [APPLICATION [ENVIRONMENT]]",
-		Short: "What runs where, and what share of the traffic it gets",
-		Long: `Show what runs where, as it is now: a line for every environment, or, of one, all its server
-groups. TRAFFIC is what the load balancer itself says.
+		Short: "What runs where, how it is, who put it there and what comes next",
+		Long: `Show what runs where, as it is now: a line for every environment of every application, or, of one, all
+there is to say of it, with its server groups. TRAFFIC is what the load balancer itself says. DRIFT is
+what is not as it was decided: machines that are tainted, or of another image or configuration than
+their server group; what slipway.yaml has otherwise; images that were revoked.
 
---json prints a list of cluster statuses, or the one of APPLICATION ENVIRONMENT.`,
+--json prints a list of cluster statuses with every machine, or the one of APPLICATION ENVIRONMENT;
+"slipway state ENVIRONMENT --json" prints what is shown here.`,
 		Example: `  slipway status
   slipway status hello prod`,
 		Args: cobra.MaximumNArgs(2),
@@ -60,32 +62,63 @@ func statusRun(ctx context.Context, o *statusOptions) error {
 	defer c.Close()
 	ctx, stop := o.f.interruptible(ctx)
 	defer stop()
-	if o.cluster.Environment != "" {
+	switch one := o.cluster.Environment != ""; {
+	case one && o.f.json:
 		s, err := c.Cluster(ctx, o.cluster)
 		if err != nil {
 			return err
 		}
-		if o.f.json {
-			return o.f.printJSON(s)
-		}
-		images, err := c.Images(ctx, o.cluster.Application)
+		return o.f.printJSON(s)
+	case one:
+		s, err := c.ClusterState(ctx, o.cluster)
 		if err != nil {
 			return err
 		}
-		return o.f.clusterStatus(s, labelsOf(images))
-	}
-	all, err := clusters(ctx, c, o.cluster)
-	if err != nil {
-		return err
-	}
-	if o.f.json {
+		return o.f.clusterState(s, nil)
+	case o.f.json:
+		all, err := clusters(ctx, c, o.cluster)
+		if err != nil {
+			return err
+		}
 		return o.f.printJSON(all)
 	}
-	images, err := c.Images(ctx, o.cluster.Application)
+	states, err := clusterStates(ctx, c, o.cluster.Application)
 	if err != nil {
 		return err
 	}
-	return o.f.clusterStatuses(all, labelsOf(images))
+	return o.f.clusterStates(states)
+}
+
+// clusterStates returns what runs of an application, of all for "", by environment: each is asked for in one call. The application must be
+// known, but need not have run anywhere.
+func clusterStates(ctx context.Context, c *client.Client, application string) ([]slipway.ClusterState, error) {
+	environments, err := c.Environments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []slipway.ClusterState
+	for _, e := range environments {
+		if application != "" && !slices.ContainsFunc(e.Applications, func(m slipway.EnvironmentMember) bool { return m.Application == application }) {
+			continue
+		}
+		state, err := c.EnvironmentState(ctx, e.Name)
+		if slipway.CodeOf(err) == slipway.NotFound {
+			continue // it has gone meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range state.Clusters {
+			if application == "" || s.Cluster.Application == application {
+				all = append(all, s)
+			}
+		}
+	}
+	if len(all) == 0 && application != "" {
+		_, err = c.Application(ctx, application)
+	}
+	slices.SortStableFunc(all, func(x, y slipway.ClusterState) int { return cmp.Compare(x.Cluster.Application, y.Cluster.Application) })
+	return all, err
 }
 
 // clusters returns the clusters that want selects. An application must be known, but need not have run anywhere.
@@ -106,102 +139,48 @@ func clusters(ctx context.Context, c *client.Client, want slipway.Cluster) ([]sl
 	return some, err
 }
 
-// clusterStatuses prints one line a cluster: about the server group that serves.
-func (f *Factory) clusterStatuses(all []slipway.ClusterStatus, names labels) error {
+// clusterStates prints one line a cluster: about the server group that serves.
+func (f *Factory) clusterStates(all []slipway.ClusterState) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(f.Out, "nothing runs; start with: slipway ship")
 		return err
 	}
 	var rows [][]string
 	for _, s := range all {
-		row := []string{s.Cluster.Application, s.Cluster.Environment, orDash(s.Serving), "-", traffic(s, s.Serving), "-", lastDeployment(s)}
+		image, share, machines, since, by := "-", "-", "-", "-", "-"
 		for _, g := range s.Groups {
 			if g.Name == s.Serving {
-				row[3], row[5] = names.of(g.Image), healthy(g)
+				image, share, machines = runningImage(g.Image), shareText(s, g), fmt.Sprintf("%d/%d", g.Healthy, g.Size.Desired)
 			}
 		}
-		rows = append(rows, row)
-	}
-	return f.table([]string{"APPLICATION", "ENVIRONMENT", "SERVER GROUP", "IMAGE", "TRAFFIC", "HEALTHY", "LAST DEPLOYMENT"}, rows)
-}
-
-// clusterStatus prints all there is to say about one cluster.
-func (f *Factory) clusterStatus(s slipway.ClusterStatus, names labels) error {
-	fmt.Fprintf(f.Out, "%s %s\n", s.Cluster.Application, s.Cluster.Environment)
-	if s.Pool != nil {
-		fmt.Fprintf(f.Out, "load balancer    %s:%d, %s\n", s.Pool.Address, s.Pool.Port, count(s.Pool.Requests, "request"))
-	}
-	fmt.Fprintf(f.Out, "last deployment  %s\n", lastDeployment(s))
-	if s.Deployment != nil && s.Deployment.Error != nil {
-		fmt.Fprintf(f.Out, "                 %s\n", strings.ReplaceAll(s.Deployment.Error.Error(), "\n", "\n                 "))
-	}
-	if d := s.Deployment; d != nil && !d.State.Done() {
-		fmt.Fprintf(f.Out, "                 slipway deployment show %s\n", d.ID)
-	}
-	if len(s.Queued) > 0 {
-		fmt.Fprintf(f.Out, "queue            %s\n", strings.Join(s.Queued, ", "))
-	}
-	for _, r := range s.Restrictions {
-		fmt.Fprintf(f.Out, "restricted       %s (%s)\n", restrictionText(r, names, time.Now()), r.ID)
-	}
-	fmt.Fprintln(f.Out)
-	var rows [][]string
-	for _, g := range s.Groups {
-		rows = append(rows, []string{g.Name, names.of(g.Image), traffic(s, g.Name), healthy(g), fmt.Sprint(g.Replaced), age(g.Created), g.Trouble})
-	}
-	return f.table([]string{"SERVER GROUP", "IMAGE", "TRAFFIC", "HEALTHY", "REPLACED", "AGE", "TROUBLE"}, rows)
-}
-
-// traffic says what share of new requests the load balancer sends to the group: by the weights of the targets that are up.
-func traffic(s slipway.ClusterStatus, group string) string {
-	if s.Pool == nil || group == "" {
-		return "-"
-	}
-	all, its, standby := 0, 0, false
-	for _, t := range s.Pool.Targets {
-		switch {
-		case t.Mode == slipway.Active && t.Up:
-			all += t.Weight
-			if t.Group == group {
-				its += t.Weight
-			}
-		case t.Mode == slipway.Standby && t.Group == group:
-			standby = true
+		if s.Placed != nil {
+			since, by = age(s.Placed.Since), orDash(s.Placed.By)
 		}
+		rows = append(rows, []string{s.Cluster.Application, s.Cluster.Environment, string(s.Condition), orDash(s.Serving), image, share, machines,
+			since, by, orDash(driftText(s)), nextText(s)})
 	}
+	return f.table([]string{"APPLICATION", "ENVIRONMENT", "CONDITION", "SERVER GROUP", "IMAGE", "TRAFFIC", "HEALTHY", "SINCE", "BY", "DRIFT", "NEXT"}, rows)
+}
+
+// shareText says what share of the traffic a group gets.
+func shareText(s slipway.ClusterState, g slipway.GroupState) string {
 	switch {
-	case standby && its == 0:
+	case s.LoadBalancer == nil:
+		return "-"
+	case g.Mode == slipway.Standby:
 		return "standby"
-	case all == 0:
-		return "0 %"
 	}
-	return fmt.Sprintf("%d %%", (its*100+all/2)/all)
+	return fmt.Sprintf("%d %%", g.Traffic)
 }
 
-func healthy(g slipway.ServerGroup) string { return fmt.Sprintf("%d/%d", g.Healthy(), g.Size.Desired) }
-
-// lastDeployment says in a line what the deployment under way does, or how the last ended; what waits behind it; and what is forbidden.
-func lastDeployment(s slipway.ClusterStatus) string {
-	text := "-"
-	if d := s.Deployment; d != nil {
-		text = stateOf(*d) + " " + d.ID
-		if d.State.Done() {
-			text += ", " + age(d.Finished) + " ago"
-		} else {
-			text += ": " + doing(*d)
-		}
-	}
-	waiting := len(s.Queued)
-	if s.Deployment != nil && s.Deployment.State == slipway.DeploymentQueued {
-		waiting-- // it is named already
-	}
-	if waiting > 0 {
-		text += fmt.Sprintf("; %d queued", waiting)
-	}
-	for _, kind := range []slipway.RestrictionKind{slipway.RestrictionFreeze, slipway.RestrictionPin} {
-		if slices.ContainsFunc(s.Restrictions, func(r slipway.Restriction) bool { return r.Kind == kind }) {
-			text += map[slipway.RestrictionKind]string{slipway.RestrictionFreeze: "; frozen", slipway.RestrictionPin: "; pinned"}[kind]
-		}
+// runningImage says which image runs, and what is wrong with it.
+func runningImage(i slipway.RunningImage) string {
+	text := cmp.Or(i.Version, i.Digest.Short())
+	switch {
+	case i.Revoked != nil:
+		text += ", revoked"
+	case i.State == slipway.ImageFailed:
+		text += ", failed"
 	}
 	return text
 }
