@@ -229,6 +229,14 @@ func TestWhatIsRead(t *testing.T) {
 			Event: "pipeline", Branch: "main", Commit: "bcbb5ec396a2c0f828686f14fac9b80b780504f2", Author: "Ann Example <ann@example.com>", BuildKey: "31",
 			Build: "https://gitlab.example.com/acme/hello/-/pipelines/31",
 		}},
+		{"gitlab-tag", "", slipway.TriggerGitLab, "", Message{
+			Event: "tag_push", Tag: "v1.2.0", Commit: "da1560886d4f094c3e6c9ef40349f7d38b5d27d7", Author: "Ann Example <ann@example.com>",
+			Build: "https://gitlab.example.com/acme/hello/-/commit/da1560886d4f094c3e6c9ef40349f7d38b5d27d7",
+		}},
+		{"gitlab-release", "", slipway.TriggerGitLab, "", Message{
+			Event: "release", Tag: "v1.2.0", Commit: "da1560886d4f094c3e6c9ef40349f7d38b5d27d7", Author: "Ann Example <ann@example.com>",
+			Build: "https://gitlab.example.com/acme/hello/-/releases/v1.2.0",
+		}},
 		{"ping", "ping", slipway.TriggerGitHub, `{"zen":"Design for failure."}`, Message{Event: "ping", Skip: "it is a ping"}},
 		{"a branch that is gone", "push", slipway.TriggerGitHub, `{"ref":"refs/heads/old","after":"00","deleted":true}`, Message{Event: "push", Branch: "old", Commit: "00", Skip: "the branch was deleted"}},
 		{"a tag that is gone", "", slipway.TriggerGitLab, `{"object_kind":"tag_push","ref":"refs/tags/v1","after":"0000"}`, Message{Event: "tag_push", Tag: "v1", Skip: "the tag was deleted"}},
