@@ -134,8 +134,8 @@ func newResize(f *Factory) *cobra.Command {
 		Long: `Change how many machines serve an environment, now. Deployments to come keep that size, as long as slipway.yaml says of it
 what it says now; once it says something else, that counts again.
 
-It is refused outside of what slipway.yaml allows, if too few would serve, and while a deployment is under way; all but the
-last --force does, with --reason.`,
+It is refused outside of the bounds that slipway.yaml gives, if too few would serve, and while a deployment is under way; all
+but the last --force does, with --reason. A size that is a number there is no bound.`,
 		Example: "  slipway resize hello prod 6\n  slipway resize hello prod 2:6:20 --force --reason \"the sale\"",
 		Args:    cobra.ExactArgs(3),
 		RunE: func(c *cobra.Command, args []string) error {
