@@ -25,8 +25,8 @@ func newImagePrune(f *Factory) *cobra.Command {
 		Long: `Remove images, and say of each why it stays or goes.
 
 An image stays while a server group or machine is of it, a rollback would lead to it, a channel names it, a
-bake, deployment or ship under way refers to it, or an image that stays is built on it. The newest ready image
-of every application stays too.
+cluster is pinned to it, a bake, deployment, release, promotion or execution under way refers to it, or an image
+that stays is built on it. The newest ready image of every application stays too.
 
 Of the others --keep keeps the newest so many that are ready, --days all that are younger. Without both,
 "retention" in the application's slipway.yaml decides; an application that has none loses nothing.
