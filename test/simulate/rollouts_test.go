@@ -486,6 +486,9 @@ func (s *story) ended(d slipway.Deployment) {
 	if d.State == slipway.DeploymentNeedsAttention && s.gentle && !s.late && s.sound {
 		s.fail("4", "it could not be undone though nothing happened: %v", d.Error)
 	}
+	if d.State == slipway.DeploymentNeedsAttention && s.touched {
+		s.haunted = true // what serves from then on may be what failed
+	}
 	undone := d.State == slipway.DeploymentRolledBack || d.State == slipway.DeploymentAborted
 	if undone {
 		for name := range after.groups {
