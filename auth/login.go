@@ -76,14 +76,18 @@ func (a *Authority) BeginLogin(ctx context.Context, redirect, back string) (addr
 }
 
 // FinishLogin returns who has come back from the identity provider with a state and a code, or with what went wrong there, and where that one
-// wanted to go. keep is what the browser has kept. Unauthenticated if it is another browser, too late, or was there before.
-func (a *Authority) FinishLogin(ctx context.Context, keep, state, code, wrong string) (c Claims, back string, err error) {
+// wanted to go. keep is what the browser has kept. Unauthenticated if it is another browser, too late, or was there before; Unavailable with
+// [TooMany] in its chain if the address has failed too often.
+func (a *Authority) FinishLogin(ctx context.Context, keep, state, code, wrong, address string) (c Claims, back string, err error) {
 	if a.config.Exchanger == nil {
 		_, _, err := a.BeginLogin(ctx, "", "/")
 		return nil, "", err
 	}
 	fail := func(why string) error {
 		return slipway.Errorf(slipway.Unauthenticated, "cannot log in: %s; begin again at %s", why, slipway.LoginPath)
+	}
+	if wait := a.throttle.wait(address); wait > 0 {
+		return nil, "", slipway.Errorf(slipway.Unavailable, "cannot listen to %s: %w", address, &TooMany{wait})
 	}
 	var t attempt
 	text, ok := a.attempts.open(keep)
@@ -105,6 +109,9 @@ func (a *Authority) FinishLogin(ctx context.Context, keep, state, code, wrong st
 		return nil, "", fail("it was answered already")
 	}
 	c, err = a.config.Exchanger.Exchange(ctx, t.Redirect, code, t.Nonce, t.Verifier)
+	if slipway.CodeOf(err) == slipway.Unauthenticated { // the provider was asked in vain
+		a.throttle.fail(address)
+	}
 	return c, t.Back, err
 }
 

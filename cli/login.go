@@ -107,6 +107,9 @@ func (o *loginOptions) provider(ctx context.Context) (where slipway.LoginProvide
 		return where, err
 	}
 	defer c.Close()
+	if err := c.Private(); err != nil { // whoever is between could send the user anywhere
+		return where, err
+	}
 	if where, err = c.LoginProvider(ctx); err != nil {
 		return where, err
 	}

@@ -22,7 +22,7 @@ func Token(token string) Credentials {
 // Authenticate has the client show who it is from now on. Call it before the first request. A token is shown to this server alone, and never
 // where others can read it: Refused for a server that is spoken to without TLS, but on this host's own loopback or a unix socket.
 func (c *Client) Authenticate(credentials Credentials) {
-	next, open := c.http.Transport, unencrypted(c.server)
+	next, open := c.http.Transport, c.Private()
 	c.http.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
 		home, err := url.Parse(c.base)
 		if err != nil || req.URL.Scheme != home.Scheme || req.URL.Host != home.Host { // it was sent elsewhere by an answer
@@ -35,13 +35,21 @@ func (c *Client) Authenticate(credentials Credentials) {
 		if token == "" {
 			return next.RoundTrip(req)
 		}
-		if open != "" {
-			return nil, slipway.Errorf(slipway.Refused, "cannot show a token to %s: whoever is between could read it; use https", open)
+		if open != nil {
+			return nil, open
 		}
 		req = req.Clone(req.Context())
 		req.Header.Set("Authorization", "Bearer "+token)
 		return next.RoundTrip(req)
 	})
+}
+
+// Private returns nil if nobody between can hear what is said to the servers, else a Refused error: then no token is shown.
+func (c *Client) Private() error {
+	if open := unencrypted(c.server); open != "" {
+		return slipway.Errorf(slipway.Refused, "cannot show a token to %s: whoever is between could read it; use https", open)
+	}
+	return nil
 }
 
 // unencrypted returns the first of the servers, as [New] takes them, that is spoken to where others can hear it; "" if there is none.

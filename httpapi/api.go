@@ -278,7 +278,7 @@ func (a *api) routes() []route {
 		{"GET", "/v1/audit/checkpoint", operate.of(everything), "auditCheckpoint", "Fix where the audit log is", "Its last entry's number and hash, signed with the key that images are signed with, in a DSSE envelope. Whoever keeps it notices when the log is cut off or written anew.", get(a.auditCheckpoint)},
 
 		{"GET", "/v1/login", open, "login", "Log in with a browser", "Sends the browser to the identity provider, and then back to a path of this site.", redirect(a.login)},
-		{"GET", "/v1/login/callback", open, "loginCallback", "Come back from the identity provider", "With a cookie that is the browser's session, to where it wanted to go. Only the browser that has begun the login can, once.", redirect(a.callback)},
+		{"GET", "/v1/login/callback", open, "loginCallback", "Come back from the identity provider", "With a cookie that is the browser's session, to where it wanted to go. Only the browser that has begun the login can, once.", returns(a.callback)},
 		{"GET", "/v1/login/provider", open, "loginProvider", "Where do users log in?", "The issuer, and the public client as which a command line introduces itself there.", get(a.loginProvider)},
 		{"POST", "/v1/logout", anyone, "logout", "End a browser's session", "Nothing happens to what shows a token.", leave(a.logout)},
 		{"GET", "/v1/whoami", anyone, "whoami", "Who am I, and what may I do?", "", get(a.whoami)},

@@ -26,6 +26,13 @@ func redirect[I any](f function[I, sent]) handler {
 	return form(f, handler{status: http.StatusFound, errors: []int{http.StatusNotFound, http.StatusServiceUnavailable}})
 }
 
+// returns is redirect for an address that somebody else sends browsers to, with whatever that one likes to add to the query.
+func returns[I any](f function[I, sent]) handler {
+	h := redirect(f)
+	h.lax = true
+	return h
+}
+
 type loginInput struct {
 	Back string `query:"return" doc:"The path of this site to go to then." example:"/v1/whoami"`
 }
@@ -45,19 +52,9 @@ func (a *api) login(ctx context.Context, in *loginInput) (*sent, error) {
 }
 
 type callbackInput struct {
-	State string `query:"state" maxLength:"200"`
-	Code  string `query:"code" maxLength:"4096"`
-	Error string `query:"error" maxLength:"200" doc:"What went wrong at the identity provider."`
-
-	// What providers add beside, and nothing is made of.
-	Description  string `query:"error_description" hidden:"true"`
-	URI          string `query:"error_uri" hidden:"true"`
-	Issuer       string `query:"iss" hidden:"true"`
-	Scope        string `query:"scope" hidden:"true"`
-	SessionState string `query:"session_state" hidden:"true"`
-	AuthUser     string `query:"authuser" hidden:"true"`
-	Prompt       string `query:"prompt" hidden:"true"`
-	Domain       string `query:"hd" hidden:"true"`
+	State string `query:"state"`
+	Code  string `query:"code"`
+	Error string `query:"error" doc:"What went wrong at the identity provider."`
 }
 
 // callback takes a browser back from the identity provider, and begins its session. Who has logged in is recorded before that one can do
@@ -68,7 +65,7 @@ func (a *api) callback(ctx context.Context, in *callbackInput) (*sent, error) {
 	if c, err := r.Cookie(a.cookieName(r, loginCookie)); err == nil {
 		keep = c.Value
 	}
-	claims, back, err := a.Access.FinishLogin(ctx, keep, in.State, in.Code, in.Error)
+	claims, back, err := a.Access.FinishLogin(ctx, keep, in.State, in.Code, in.Error, addressOf(r))
 	if err != nil {
 		return nil, a.loginFailed(ctx, slipway.Principal{}, err)
 	}

@@ -342,6 +342,12 @@ func TestLoginIsForTheBrowserThatBeganIt(t *testing.T) {
 		b := s.browser("eve")
 		visit(b, s.answer(t, b), "has not verified the address")
 	})
+	t.Run("with what a provider adds", func(t *testing.T) {
+		b := s.browser("ann")
+		if err := b.LogIn(with(with(s.answer(t, b), "session_state", "1"), "iss", s.provider.URL)); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("denied", func(t *testing.T) {
 		b := s.browser("ann")
 		u, _ := url.Parse(s.answer(t, b))

@@ -31,6 +31,7 @@ type handler struct {
 	large    bool         // the body lists files
 	keyed    bool         // a POST with an Idempotency-Key is carried out once
 	tag      bool         // the answer has an entity tag
+	lax      bool         // what is not known of a query is left out, and nothing of it is looked at here
 	question bool         // it changes nothing, whatever its method is
 	tells    bool         // as tag, but the handler sees to it itself
 	shows    string       // the path of the GET whose tag If-Match speaks of, as in the table
@@ -154,6 +155,8 @@ func (r route) operation(schemas huma.Registry) huma.Operation {
 		DefaultStatus: r.status,
 		Errors:        r.errors,
 		MaxBodyBytes:  cmp.Or(r.bound, maxBody),
+
+		SkipValidateParams: r.lax,
 
 		BodyReadTimeout: -1, // see Limits
 		Parameters:      r.headers(),

@@ -2,7 +2,9 @@ package login
 
 import (
 	"context"
+	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/oauth2"
 
@@ -17,6 +19,16 @@ type Code struct {
 	Expires  time.Time `json:"expires,omitzero"`
 }
 
+// plain returns what a terminal shows as it is.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
 // Device logs a user in with a browser on any machine, by the device code grant: show is told the code to enter. It waits until that is done,
 // the code has expired or ctx is done. Unprepared if the provider knows no device codes.
 func (p *Provider) Device(ctx context.Context, show func(Code)) (Login, error) {
@@ -29,7 +41,12 @@ func (p *Provider) Device(ctx context.Context, show func(Code)) (Login, error) {
 	if err != nil {
 		return Login{}, explain(err, "log in by a device code")
 	}
-	show(Code{Address: device.VerificationURI, Complete: device.VerificationURIComplete, Code: device.UserCode, Expires: device.Expiry.UTC()})
+	for _, address := range []string{device.VerificationURI, device.VerificationURIComplete} {
+		if err := checkEndpoint(address); err != nil {
+			return Login{}, err
+		}
+	}
+	show(Code{Address: device.VerificationURI, Complete: device.VerificationURIComplete, Code: plain(device.UserCode), Expires: device.Expiry.UTC()})
 	token, err := config.DeviceAccessToken(p.context(ctx), device)
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,7 +25,6 @@ const patience = 20 * time.Second
 // Provider is who knows the users, as the command line's client sees it. Methods are safe for concurrent use.
 type Provider struct {
 	where    slipway.LoginProvider
-	provider *oidc.Provider
 	config   oauth2.Config
 	verifier *oidc.IDTokenVerifier
 	http     *http.Client
@@ -50,12 +50,31 @@ func Discover(ctx context.Context, where slipway.LoginProvider) (*Provider, erro
 	if err := found.Claims(&says); err != nil {
 		return nil, slipway.Errorf(slipway.Unavailable, "cannot ask %s who you are: what it says of itself cannot be read", where.Issuer)
 	}
-	p.provider, p.device, p.revocation = found, says.Device, says.Revocation
+	for _, endpoint := range []string{found.Endpoint().AuthURL, found.Endpoint().TokenURL, says.Device, says.Revocation} {
+		if err := checkEndpoint(endpoint); err != nil {
+			return nil, err
+		}
+	}
+	p.device, p.revocation = says.Device, says.Revocation
 	p.config = oauth2.Config{ClientID: where.Client, Endpoint: found.Endpoint(), Scopes: where.Asks(says.Scopes)}
 	p.config.Endpoint.AuthStyle = oauth2.AuthStyleInParams // a command line has no secret
 	// slipwayd says whether the token is good now: its clock counts.
 	p.verifier = found.Verifier(&oidc.Config{ClientID: where.Client, SkipExpiryCheck: true})
 	return p, nil
+}
+
+// checkEndpoint returns a Refused error unless an address may be opened in a browser, or be told a secret.
+func checkEndpoint(address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case address == "":
+		return nil
+	case err == nil && u.Scheme == "https" && u.Host != "":
+		return nil
+	case err == nil && u.Scheme == "http" && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()):
+		return nil
+	}
+	return slipway.Errorf(slipway.Refused, "cannot log in at %.200q, as the identity provider says: want https", address)
 }
 
 // context returns ctx as that of requests to the provider.
