@@ -53,7 +53,7 @@ func markdown() []byte {
 	for _, c := range slipway.Codes {
 		fmt.Fprintf(out, "| `%s` | %d | %s |\n", c.Code, statuses[c.Code], c.Says)
 	}
-	out.WriteString("\nA mistake in the request's head (a cursor, a key, an address that is no text) and a body that is no JSON are `invalid` with status 400; a body that is " +
+	out.WriteString("\nA mistake in the request's head (a cursor, a key, an address that is no text) and a body that is no JSON, or has a text with a NUL, are `invalid` with status 400; a body that is " +
 		"too large is `invalid` with 413, one that is no JSON by its Content-Type 415.\n")
 
 	chapters := map[string][]route{}
@@ -236,12 +236,15 @@ curl --unix-socket /var/lib/slipway/slipwayd.sock 'http://slipwayd/v1/deployment
 
 A cursor is opaque. It says after which record to go on, not how many to leave out: whatever is added meanwhile, no record comes twice and none is
 left out. It belongs to one list with its filters; anything else is refused with 400 and the place ` + "`cursor`" + `.
+A list has what its reader may see. Pages of somebody who may see a part of it are as full as anybody's: what is left out is made up for by what follows.
 
 ## Doing something once
 
 A POST that starts or makes something takes an ` + "`Idempotency-Key`" + `: up to 255 visible characters, chosen by the client, such as a UUID or CI's build
 number. Sent again within 24 hours with the same key it is not carried out again, and gets the first answer, with ` + "`Idempotency-Replayed: true`" + `.
 That holds over a restart of slipwayd, and with several slipwayd on one store. Keys of different users are different keys.
+What a request with a key makes has an ID that follows from it: if slipwayd dies after it has accepted a deployment, and before it has answered, the
+same request finds it.
 
 | | |
 |---|---|
