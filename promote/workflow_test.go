@@ -184,7 +184,7 @@ func (w *world) run(req slipway.PromoteRequest) slipway.Promotion {
 	}
 	req.From, req.Image = f.From, string(f.Image.Digest)
 	w.env.ExecuteWorkflow(WorkflowName, Input{Request: req, Promotion: slipway.Promotion{
-		ID: req.ID, Application: "shop", From: f.From, To: "prod", Image: f.Image.Digest, Replaces: f.Replaces, State: slipway.PromotionWaiting, Constraints: all, By: "bob", Started: noon,
+		ID: req.ID, Application: "shop", From: f.From, To: "prod", Image: f.Image.Digest, Replaces: f.Replaces, State: slipway.PromotionWaiting, Constraints: all, By: "bob", Principal: slipway.Principal{Kind: slipway.PrincipalUser, Name: "bob"}, Started: noon,
 	}})
 	w.must(w.env.GetWorkflowError())
 	var m slipway.Promotion
@@ -212,6 +212,13 @@ func (w *world) wants(m slipway.Promotion, state slipway.PromotionState, began t
 	case began >= 0 && (len(w.deployed) != 1 || w.began.Sub(noon).Truncate(time.Second) != began):
 		w.Errorf("deployed %d times, the last %s after noon, want once, %s after", len(w.deployed), w.began.Sub(noon), began)
 	}
+}
+
+// standing says who may still do what.
+type standing func(who slipway.Principal, verb string, to slipway.Cluster, image slipway.Digest) error
+
+func (s standing) Stands(_ context.Context, who slipway.Principal, verb string, to slipway.Cluster, image slipway.Digest) error {
+	return s(who, verb, to, image)
 }
 
 func twoOf(names ...string) *slipway.ApprovalPolicy {
@@ -276,6 +283,17 @@ func TestApprovals(t *testing.T) {
 			w.after(2*time.Hour, func() { w.serve("prod", two, noon.Add(2*time.Hour)); w.answer("carl", true) })
 			w.after(3*time.Hour, func() { w.answer("ann", true); w.answer("carl", true) })
 		}, slipway.PromotionSucceeded, 3 * time.Hour, ""},
+		{"who has asked has lost the role meanwhile", func(w *world) {
+			lost := ""
+			w.Promoter.Standing = standing(func(who slipway.Principal, verb string, to slipway.Cluster, image slipway.Digest) error {
+				if lost == "" {
+					return nil
+				}
+				return slipway.Errorf(slipway.Forbidden, "cannot %s %s: %s %s", verb, image.Short(), who.Name, lost)
+			})
+			w.after(time.Hour, func() { w.answer("ann", true) })
+			w.after(2*time.Hour, func() { lost = "is no deployer of prod any more"; w.answer("carl", true) })
+		}, slipway.PromotionRefused, -1, "cannot promote " + two.Short() + ": bob is no deployer of prod any more"},
 		{"aborted", func(w *world) { w.after(time.Hour, w.env.CancelWorkflow) }, slipway.PromotionAborted, -1, "was aborted"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
