@@ -212,7 +212,9 @@ func TestConcurrentPins(t *testing.T) {
 	var all sync.WaitGroup
 	errs := make([]error, 20)
 	for n := range errs {
-		all.Go(func() { _, errs[n] = w.Restrict(t.Context(), asked(slipway.RestrictionPin, dev, []string{"v1", "v2"}[n%2])) })
+		all.Go(func() {
+			_, errs[n] = w.Restrict(t.Context(), asked(slipway.RestrictionPin, dev, []string{"v1", "v2"}[n%2]))
+		})
 	}
 	all.Wait()
 	stored := w.stored()

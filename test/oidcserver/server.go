@@ -54,7 +54,7 @@ type Server struct {
 	codes     map[string]string   // request IDs by code
 	refreshes map[string]*refresh
 	devices   map[string]*device // by device code
-	bearer    string // of a CI job
+	bearer    string             // of a CI job
 	claims    map[string]any
 	refreshed int
 	revoked   int
