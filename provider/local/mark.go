@@ -33,7 +33,7 @@ func (p *Provider) MarkInstance(_ context.Context, id string, kind slipway.MarkK
 			return slipway.Instance{}, err
 		}
 	}
-	m.machineRecord = record
+	m.Disabled, m.Protected = record.Disabled, record.Protected // and no more: the rest is read without the lock
 	p.watchers.notify(m.Group)
 	if g := p.groups[m.Group]; g != nil {
 		g.poke() // one that was disabled, and unhealthy, is replaced when it is enabled

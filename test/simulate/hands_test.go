@@ -94,6 +94,7 @@ func (s *story) use(h hand) {
 	}
 	s.Following = false
 	s.note("by hand: %s %s: %v", h.verb, i.ID, err)
+	s.owed = s.owed || slipway.CodeOf(err) == slipway.Unavailable
 	if after := s.serve(); err == nil && !h.force && before > 0 && after == 0 && !s.late && !s.turned {
 		s.fail("hands", "%s of %s left nothing to serve", h.verb, i.ID)
 	}
