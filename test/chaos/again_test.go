@@ -34,7 +34,7 @@ func TestUnansweredRequest(t *testing.T) {
 	r.Must(t, 0, "bake", "--file", r.HelloForTest(t, "v2", change), "--version", "v2")
 
 	before := r.ids()
-	if err := os.WriteFile(r.killFile(), []byte("RecordSource#1/before"), 0o600); err != nil { // its first step: it is accepted, and nobody was told
+	if err := os.WriteFile(r.killFile(), []byte("deploy:RecordSource#1/before"), 0o600); err != nil { // its first step: it is accepted, and nobody was told
 		t.Fatal(err)
 	}
 	c, err := client.New(r.Address())
