@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -105,6 +106,7 @@ func (a *api) environmentState(ctx context.Context, in *stateInput) (*huma.Strea
 			return
 		}
 		c.SetHeader("Content-Type", "application/json")
+		c.SetHeader("Content-Length", strconv.Itoa(len(s.json)))
 		_, _ = c.BodyWriter().Write(s.json) // the client may be gone
 	}}, nil
 }
