@@ -42,22 +42,11 @@ func (c *recorder) promoted(name string, want slipway.PromotionState, people fun
 // promotion returns a promotion once done says so.
 func (c *recorder) promotion(id string, done func(slipway.Promotion) bool) slipway.Promotion {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
-	defer cancel()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for {
-		m, err := c.API.Promotion(ctx, id)
-		c.must(err)
-		if done(m) {
-			return m
-		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			c.t.Fatalf("%s is still %s", id, m.State)
-		}
+	m, err := until(c.t.Context(), func(ctx context.Context) (slipway.Promotion, error) { return c.API.Promotion(ctx, id) }, done)
+	if err != nil {
+		c.t.Fatalf("%s is still %s: %v", id, m.State, err)
 	}
+	return m
 }
 
 // vote has ann answer what a promotion asks, once that is stored.

@@ -146,18 +146,27 @@ func (r *rig) await(what, id string, done func(slipway.Deployment) bool) slipway
 }
 
 func (r *rig) poll(ctx context.Context, id string, done func(slipway.Deployment) bool) (slipway.Deployment, error) {
+	d, err := until(ctx, func(ctx context.Context) (slipway.Deployment, error) { return r.API.Deployment(ctx, id) }, done)
+	if err != nil {
+		err = fmt.Errorf("waited in vain for deployment %s, which is %s, at %q: %w", id, d.State, d.Step, err)
+	}
+	return d, err
+}
+
+// until reads a record again and again until it is so. Slipwayd may be away meanwhile.
+func until[T any](ctx context.Context, read func(context.Context) (T, error), so func(T) bool) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		d, err := r.API.Deployment(ctx, id)
-		if err == nil && done(d) {
-			return d, nil
+		record, err := read(ctx)
+		if err == nil && so(record) {
+			return record, nil
 		}
 		select {
 		case <-ctx.Done():
-			return d, fmt.Errorf("waited in vain for deployment %s, which is %s, at %q: %w", id, d.State, d.Step, errors.Join(err, ctx.Err()))
+			return record, errors.Join(err, ctx.Err())
 		case <-tick.C:
 		}
 	}

@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/slipway-sh/slipway"
 )
@@ -57,20 +56,9 @@ func (c *recorder) execution(id string, want slipway.ExecutionState) {
 // executionIs returns an execution once it is so.
 func (c *recorder) executionIs(id string, so func(slipway.Execution) bool) slipway.Execution {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
-	defer cancel()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for {
-		x, err := c.API.Execution(ctx, id)
-		c.must(err)
-		if so(x) {
-			return x
-		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			c.t.Fatalf("%s is still %s", id, x.State)
-		}
+	x, err := until(c.t.Context(), func(ctx context.Context) (slipway.Execution, error) { return c.API.Execution(ctx, id) }, so)
+	if err != nil {
+		c.t.Fatalf("%s is still %s: %v", id, x.State, err)
 	}
+	return x
 }
